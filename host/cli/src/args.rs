@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The command line. The doc comments are the help texts.
 
+mod data;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use data::{DataCommand, PrepareArgs};
 
 /// Run reinforcement-learning environments for language models as sandboxed WebAssembly components.
 ///
@@ -47,6 +51,9 @@ pub(crate) enum Command {
     Collect(CollectArgs),
     /// Collect rollouts of the configured datasets and print a table of rewards: all servers run in this process.
     Eval(EvalArgs),
+    /// Work with datasets.
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Check a configuration without serving it.
     Validate(ValidateArgs),
     /// Show configurations.

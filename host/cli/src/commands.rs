@@ -4,6 +4,7 @@
 pub(crate) mod build;
 pub(crate) mod collect;
 pub(crate) mod config;
+pub(crate) mod data;
 pub(crate) mod init;
 pub(crate) mod serve;
 pub(crate) mod status;

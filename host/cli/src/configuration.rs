@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From the command line's options to the settings that are served.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use gym_config::{Composed, ConfigErrors, Purpose, Settings, Sources};
+use gym_protocol::ServerKind;
 
 use crate::{
     args::ConfigArgs,
@@ -31,6 +32,23 @@ pub(crate) fn settings(arguments: &ConfigArgs, places: &Places, purpose: Purpose
         tracing::warn!("{warning}");
     }
     Ok(settings)
+}
+
+/// Which agent works on the rows of which instance's datasets, when rows do not say it: an agent on its own; on those of
+/// a resources server the agent that uses it, if there is only one.
+pub(crate) fn agents_of_sources(settings: &Settings) -> BTreeMap<String, String> {
+    let agents = || settings.servers.iter().filter(|server| server.kind == ServerKind::ResponsesApiAgents);
+    let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for agent in agents() {
+        if let Some(server) = agent.reference("resources_server") {
+            users.entry(server.name.as_str()).or_default().push(agent.name.as_str());
+        }
+    }
+    let only = users.into_iter().filter_map(|(server, agents)| match agents.as_slice() {
+        [agent] => Some((server.to_owned(), (*agent).to_owned())),
+        _ => None,
+    });
+    only.chain(agents().map(|agent| (agent.name.to_string(), agent.name.to_string()))).collect()
 }
 
 /// All errors of a pass as one failure.

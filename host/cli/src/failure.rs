@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How commands fail: a message, a hint, an exit code.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, ErrorKind},
+    process::ExitCode,
+};
 
+use gym_data::jsonl::JsonlError;
 use gym_protocol::Blame;
 
 /// Exit code of a command that did its work, with faults on the way.
@@ -57,6 +61,42 @@ impl Failure {
         eprintln!("error: {}", self.message);
         if let Some(hint) = &self.hint {
             eprintln!("hint: {hint}");
+        }
+    }
+}
+
+/// A file could not be used. A path that is wrong is for the user to mend, a disk that is full is not.
+pub(crate) fn of_file(message: impl Into<String>, source: &io::Error) -> Failure {
+    let failure = match source.kind() {
+        ErrorKind::NotFound
+        | ErrorKind::IsADirectory
+        | ErrorKind::NotADirectory
+        | ErrorKind::PermissionDenied
+        | ErrorKind::ReadOnlyFilesystem => Failure::user(message),
+        _ => Failure::infrastructure(message),
+    };
+    match source.kind() {
+        ErrorKind::NotFound => failure.with_hint("check the path"),
+        ErrorKind::IsADirectory => failure.with_hint("that is a folder; name a file in it"),
+        ErrorKind::PermissionDenied => {
+            failure.with_hint("change the permissions of the file or its folder, or name another one")
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            failure.with_hint("make room on the disk and run the same command again")
+        }
+        _ => failure,
+    }
+}
+
+/// A file of rows could not be read or written.
+pub(crate) fn of_rows(error: &JsonlError) -> Failure {
+    let text = chain(error);
+    match error {
+        JsonlError::Open { source, .. } | JsonlError::Read { source, .. } | JsonlError::Write { source, .. } => {
+            of_file(text, source)
+        }
+        JsonlError::Line { .. } => {
+            Failure::user(text).with_hint("mend or remove that line: every line is one JSON object")
         }
     }
 }

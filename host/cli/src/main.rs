@@ -7,10 +7,12 @@ mod assemble;
 mod commands;
 mod configuration;
 mod failure;
+mod gym_options;
 mod head_dispatch;
 mod options;
 mod places;
 mod progress;
+mod prompt_file;
 mod report;
 mod signals;
 
@@ -73,6 +75,7 @@ fn run(arguments: &Arguments) -> CommandResult {
         Command::Init(arguments) => commands::init::run(arguments, &places),
         Command::Config(command) => commands::config::run(command, &places),
         Command::Validate(arguments) => commands::config::validate(arguments, &places),
+        Command::Data(command) => commands::data::run(command, &places, arguments.quiet),
         Command::Serve(options) => on_runtime(commands::serve::run(options, &places)),
         Command::Collect(options) => on_runtime(commands::collect::run(options, &places, arguments.quiet)),
         Command::Eval(options) => on_runtime(commands::collect::eval(options, &places, arguments.quiet)),

@@ -13,7 +13,7 @@ use std::{
 use gym_config::{Dataset, Purpose, Settings};
 use gym_data::jsonl::Reader;
 use gym_protocol::{Raw, ServerKind};
-use gym_rollouts::{AgentDispatch, CollectError, CollectPlan, Collector, Dispatch, Observer, Prompt, Shard, Summary};
+use gym_rollouts::{AgentDispatch, CollectError, CollectPlan, Collector, Dispatch, Observer, Shard, Summary};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +26,7 @@ use crate::{
     options::HostOptions,
     places::Places,
     progress::Progress,
-    report,
+    prompt_file, report,
     signals::Signals,
 };
 
@@ -160,23 +160,13 @@ fn plan(options: &CollectOptions, input: PathBuf) -> Result<CollectPlan, Failure
         shard,
         seed_repeats: options.seed_repeats,
         overrides,
-        prompt: options.prompt_config.as_deref().map(prompt).transpose()?,
+        prompt: options.prompt_config.as_deref().map(prompt_file::read).transpose()?,
         concurrency: options.concurrency as usize,
         max_attempts,
         aggregate: !options.disable_aggregation,
         fresh: options.fresh,
         provenance: BTreeMap::new(),
     })
-}
-
-fn prompt(path: &Path) -> Result<Prompt, Failure> {
-    let wrong = |reason: String| Failure::user(format!("the prompt template {}: {reason}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let node =
-        gym_config::read_yaml(&text, &gym_config::Source::File(path.into())).map_err(|errors| wrong(chain(&errors)))?;
-    let field = |name: &str| node.child(name).and_then(gym_config::Node::as_text).map(str::to_owned);
-    let user = field("user").ok_or_else(|| wrong("`user` is missing".to_owned()))?;
-    Ok(Prompt { user, system: field("system") })
 }
 
 async fn collect(

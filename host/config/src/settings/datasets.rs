@@ -75,6 +75,10 @@ pub struct Dataset {
     pub path: Option<PathBuf>,
     /// How often each row is used; at least 1.
     pub num_repeats: u32,
+    /// The first row that is used, from 0.
+    pub start_idx: Option<u64>,
+    /// The first row that is not used any more.
+    pub end_idx: Option<u64>,
     /// Its licence, one of [`LICENSES`](crate::LICENSES).
     pub license: Option<String>,
     /// Where it can be fetched: the first that works.
@@ -127,6 +131,13 @@ fn dataset(mut fields: Fields<'_>, roots: &Roots) -> Option<Dataset> {
     let jsonl_fpath = fields.required_text("jsonl_fpath");
     let num_repeats =
         fields.int("num_repeats", 1, u32::MAX.into()).and_then(|int| u32::try_from(int).ok()).unwrap_or(1);
+    let [start_idx, end_idx] =
+        ["start_idx", "end_idx"].map(|key| fields.int(key, 0, i64::MAX.into()).and_then(|int| u64::try_from(int).ok()));
+    if let (Some(start), Some(end)) = (start_idx, end_idx)
+        && start >= end
+    {
+        fields.problem("end_idx", format!("no row is from `start_idx` ({start}) on and before `end_idx` ({end})"));
+    }
     let license = fields.choice("license", LICENSES);
     if matches!(kind, Some(DatasetKind::Train | DatasetKind::Validation)) && fields.get("license").is_none() {
         fields.missing("license", &format!("one of {} (data to train or validate with needs one)", one_of(LICENSES)));
@@ -149,6 +160,8 @@ fn dataset(mut fields: Fields<'_>, roots: &Roots) -> Option<Dataset> {
         path: roots.find(&jsonl_fpath).filter(|path| path.is_file()),
         jsonl_fpath,
         num_repeats,
+        start_idx,
+        end_idx,
         license,
         sources,
         prepare_script,
