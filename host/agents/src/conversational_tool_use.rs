@@ -104,7 +104,7 @@ impl ConversationalAgent {
         });
         let mut model = ModelCalls::new(&*self.model, context);
         let opened = request.input.iter().any(user::is_user_message);
-        let mut transcript = Transcript::new(request);
+        let mut transcript = Transcript::new(request, context);
         let result = async {
             if !opened {
                 let turn = next_user_turn(&mut user, books, &transcript).await?;

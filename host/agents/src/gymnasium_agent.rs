@@ -209,7 +209,7 @@ impl Driver for GymnasiumAgent {
             request.input.push(user_message(observation));
         }
         let params = Raw::trusted(request.to_body());
-        let mut transcript = Transcript::new(request);
+        let mut transcript = Transcript::new(request, context);
         let mut model = ModelCalls::new(&*self.model, context);
         let result = self.play(row, says("supports_step_idempotency"), &mut model, &mut transcript, session).await;
         let closed = if says("supports_explicit_close") { close(session).await } else { Ok(()) };

@@ -24,6 +24,6 @@ mod transcript;
 
 pub use directory::{AgentError, Directory, IMPLEMENTATIONS, build_agent};
 pub use ports::{
-    Agent, Cookie, Cookies, EventStream, Model, ModelRoute, Reply, RequestContext, ResourcesServer, Route, Session,
-    Streamed,
+    Agent, Cookie, Cookies, EventStream, ItemWatch, Model, ModelRoute, Reply, RequestContext, ResourcesServer, Route,
+    Session, Streamed,
 };

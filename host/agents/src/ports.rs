@@ -6,7 +6,8 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
-use gym_protocol::{Fault, ServerName};
+use gym_protocol::{Fault, Raw, ServerName};
+use tokio::sync::mpsc;
 
 /// An answer as it would go over HTTP. Errors that a server answers itself (404, 422, 500, …) are replies too; a
 /// [`Fault`] instead of a reply means that there was no answer.
@@ -110,6 +111,28 @@ pub struct RequestContext {
     pub token_capture: bool,
     /// W3C `traceparent`, passed on as it came.
     pub traceparent: Option<String>,
+    /// Where an agent tells each output item as it comes, for a caller that wants a stream. The items are those of the
+    /// response's `output`, from its beginning; those that are not told before the response are only in it.
+    pub watch: Option<ItemWatch>,
+}
+
+/// Tells output items to whoever made the channel. One who no longer listens is not an error.
+#[derive(Clone, Debug)]
+pub struct ItemWatch(mpsc::UnboundedSender<Raw>);
+
+impl ItemWatch {
+    /// A watch, and where its items arrive. Items are shared with the response, so the channel costs no copies.
+    pub fn channel() -> (Self, mpsc::UnboundedReceiver<Raw>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Tells one item.
+    pub fn tell(&self, item: &Raw) {
+        if self.0.send(item.clone()).is_err() {
+            tracing::trace!("nobody listens to the items");
+        }
+    }
 }
 
 /// The POST routes of a resources server.

@@ -107,7 +107,7 @@ impl RemoteAgent {
         partial: &mut Option<Raw>,
     ) -> Result<Raw, RunError> {
         let mut remote = ModelCalls::new(&*self.remote, context);
-        let mut transcript = Transcript::new(request);
+        let mut transcript = Transcript::new(request, context);
         let result = self.exchange(&mut remote, &mut transcript, session.as_deref_mut()).await;
         context.cookies.merge(remote.cookies());
         if let Some(session) = session {

@@ -111,7 +111,7 @@ impl SimpleAgent {
             agent: self.config.reward_rules,
         };
         let mut model = ModelCalls::new(&*self.model, context);
-        let mut transcript = Transcript::new(request);
+        let mut transcript = Transcript::new(request, context);
         let result = tool_loop(&rules, &mut model, &mut transcript, session.as_deref_mut()).await;
         context.cookies.merge(model.cookies());
         if let Some(session) = session {

@@ -92,7 +92,7 @@ impl ToolSimulationAgent {
             model: self.simulator.as_deref().map(|simulator| ModelCalls::new(simulator, context)),
             answered: Vec::new(),
         };
-        let mut transcript = Transcript::new(request);
+        let mut transcript = Transcript::new(request, context);
         let result = self.exchange(&mut model, &mut tools, &mut transcript).await;
         context.cookies.merge(model.cookies());
         let response = transcript.response();

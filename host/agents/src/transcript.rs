@@ -4,6 +4,8 @@
 use bytes::Bytes;
 use gym_protocol::{Members, ModelRequest, ObjectWriter, Raw, raw::write_array};
 
+use crate::ports::{ItemWatch, RequestContext};
+
 /// One attempt's conversation: what was given, and everything that was said since. Items are only ever appended, so every
 /// request begins with the whole of the one before it, byte for byte.
 pub(crate) struct Transcript {
@@ -13,13 +15,14 @@ pub(crate) struct Transcript {
     usage: UsageSum,
     /// The model's latest answer, without its items.
     last: Option<ModelResponse>,
+    watch: Option<ItemWatch>,
 }
 
 impl Transcript {
-    /// Nothing was said yet.
-    pub(crate) fn new(request: ModelRequest) -> Self {
+    /// Nothing was said yet. What is appended is told to the watch of `context`.
+    pub(crate) fn new(request: ModelRequest, context: &RequestContext) -> Self {
         let given = request.input.len();
-        Self { request, given, usage: UsageSum::default(), last: None }
+        Self { request, given, usage: UsageSum::default(), last: None, watch: context.watch.clone() }
     }
 
     /// The next request to the model. Items are shared, not copied.
@@ -30,12 +33,18 @@ impl Transcript {
     /// Appends the model's answer.
     pub(crate) fn answer(&mut self, response: ModelResponse) {
         self.usage.add(response.usage.as_ref());
+        if let Some(watch) = &self.watch {
+            response.output.iter().for_each(|item| watch.tell(item));
+        }
         self.request.input.extend(response.output.iter().cloned());
         self.last = Some(response);
     }
 
     /// Appends an item that did not come from the model.
     pub(crate) fn push(&mut self, item: Raw) {
+        if let Some(watch) = &self.watch {
+            watch.tell(&item);
+        }
         self.request.input.push(item);
     }
 

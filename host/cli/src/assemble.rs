@@ -13,7 +13,7 @@ use gym_models::{
     ModelContext, ModelError, Outbound, OutboundSettings, RemoteAgent, RemoteModel, RemoteResourcesServer, build_model,
 };
 use gym_protocol::{ServerKind, ServerName};
-use gym_resources::{CookieKeys, ResourcesService, SessionOptions};
+use gym_resources::{CookieKeys, ResourcesService, ServiceOptions, SessionOptions};
 use gym_runtime::{
     CompilerCommand, Limits, LoadError, LoadRequest, ModelDirectory, Runtime, RuntimeOptions, StaticModels,
 };
@@ -228,7 +228,9 @@ async fn load(
     };
     let environment = foundation.runtime.load(request).await.map_err(|error| load_failure(server, &error))?;
     let sessions: SessionBlock = read_block(server, "sessions")?.unwrap_or_default();
-    ResourcesService::new(server.name.clone(), environment, sessions.options(), &foundation.keys)
+    let tools_over_mcp = server.block.get("expose_tools_over_mcp").is_some_and(|expose| expose == &Value::Bool(true));
+    let options = ServiceOptions { sessions: sessions.options(), tools_over_mcp };
+    ResourcesService::new(server.name.clone(), environment, options, &foundation.keys)
         .map_err(|error| Failure::environment(format!("{}: `{}`: {}", server.origin, server.name, chain(&error))))
 }
 

@@ -52,16 +52,25 @@ pub(crate) struct Ticket {
 pub(crate) struct CookieJar {
     name: String,
     mac: Hmac<Sha256>,
+    /// For tokens of MCP, so that a token is no cookie and a cookie no token.
+    token_mac: Hmac<Sha256>,
 }
 
 impl CookieJar {
     /// `implementation` is the environment's name, for example `example_single_tool_call`.
     pub(crate) fn new(keys: &CookieKeys, implementation: &str, server: &ServerName) -> Self {
         let keyed = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-        let mut derive = keyed(&keys.0);
-        derive.update(b"session cookie of ");
-        derive.update(server.as_str().as_bytes());
-        Self { name: cookie_name(implementation, server), mac: keyed(&derive.finalize().into_bytes()) }
+        let derived = |purpose: &[u8]| {
+            let mut derive = keyed(&keys.0);
+            derive.update(purpose);
+            derive.update(server.as_str().as_bytes());
+            keyed(&derive.finalize().into_bytes())
+        };
+        Self {
+            name: cookie_name(implementation, server),
+            mac: derived(b"session cookie of "),
+            token_mac: derived(b"MCP session token of "),
+        }
     }
 
     /// The name of the cookie.
@@ -71,34 +80,52 @@ impl CookieJar {
 
     /// Name and value.
     pub(crate) fn issue(&self, ticket: &Ticket) -> Cookie {
-        let mut payload = [0; PAYLOAD];
-        payload[0] = VERSION;
-        payload[1..17].copy_from_slice(&ticket.id.to_be_bytes());
-        payload[17..25].copy_from_slice(&ticket.boot.to_be_bytes());
-        payload[25] = u8::from(ticket.stateful);
-        let mac = self.mac.clone().chain_update(payload).finalize().into_bytes();
-        let mut value = String::with_capacity(80);
-        URL_SAFE_NO_PAD.encode_string(payload, &mut value);
-        value.push('.');
-        URL_SAFE_NO_PAD.encode_string(mac, &mut value);
-        Cookie { name: self.name.clone(), value }
+        Cookie { name: self.name.clone(), value: sealed(ticket, &self.mac) }
     }
 
     /// What this server's cookie among `cookies` says; `None` if there is none that this server has issued.
     pub(crate) fn read(&self, cookies: &Cookies) -> Option<Ticket> {
-        let (payload, mac) = cookies.get(&self.name)?.split_once('.')?;
-        let payload: [u8; PAYLOAD] = URL_SAFE_NO_PAD.decode(payload).ok()?.try_into().ok()?;
-        let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;
-        self.mac.clone().chain_update(payload).verify_slice(&mac).ok()?;
-        if payload[0] != VERSION {
-            return None;
-        }
-        Some(Ticket {
-            id: u128::from_be_bytes(payload[1..17].try_into().expect("16 bytes")),
-            boot: u64::from_be_bytes(payload[17..25].try_into().expect("8 bytes")),
-            stateful: payload[25] != 0,
-        })
+        opened(cookies.get(&self.name)?, &self.mac)
     }
+
+    /// The same session for clients of MCP, which send it in a header.
+    pub(crate) fn token(&self, ticket: &Ticket) -> String {
+        sealed(ticket, &self.token_mac)
+    }
+
+    /// What a token says; `None` if this server has not issued it.
+    pub(crate) fn read_token(&self, token: &str) -> Option<Ticket> {
+        opened(token, &self.token_mac)
+    }
+}
+
+fn sealed(ticket: &Ticket, mac: &Hmac<Sha256>) -> String {
+    let mut payload = [0; PAYLOAD];
+    payload[0] = VERSION;
+    payload[1..17].copy_from_slice(&ticket.id.to_be_bytes());
+    payload[17..25].copy_from_slice(&ticket.boot.to_be_bytes());
+    payload[25] = u8::from(ticket.stateful);
+    let mac = mac.clone().chain_update(payload).finalize().into_bytes();
+    let mut value = String::with_capacity(80);
+    URL_SAFE_NO_PAD.encode_string(payload, &mut value);
+    value.push('.');
+    URL_SAFE_NO_PAD.encode_string(mac, &mut value);
+    value
+}
+
+fn opened(value: &str, mac: &Hmac<Sha256>) -> Option<Ticket> {
+    let (payload, code) = value.split_once('.')?;
+    let payload: [u8; PAYLOAD] = URL_SAFE_NO_PAD.decode(payload).ok()?.try_into().ok()?;
+    let code = URL_SAFE_NO_PAD.decode(code).ok()?;
+    mac.clone().chain_update(payload).verify_slice(&code).ok()?;
+    if payload[0] != VERSION {
+        return None;
+    }
+    Some(Ticket {
+        id: u128::from_be_bytes(payload[1..17].try_into().expect("16 bytes")),
+        boot: u64::from_be_bytes(payload[17..25].try_into().expect("8 bytes")),
+        stateful: payload[25] != 0,
+    })
 }
 
 /// The value of a `Set-Cookie` header, with NeMo Gym's attributes.
@@ -148,6 +175,15 @@ mod tests {
         let cookie = jar(1, "w").issue(&TICKET);
         assert_eq!(jar(1, "w").read(&sent(cookie.clone())), Some(TICKET));
         assert!(set_cookie(&cookie).ends_with("; path=/; Max-Age=1209600; httponly; samesite=lax"));
+    }
+
+    #[test]
+    fn a_token_is_no_cookie_and_a_cookie_no_token() {
+        let jar = jar(1, "w");
+        assert_eq!(jar.read_token(&jar.token(&TICKET)), Some(TICKET));
+        assert_eq!(jar.read_token(&jar.issue(&TICKET).value), None);
+        let cookie = Cookie { name: jar.name().to_owned(), value: jar.token(&TICKET) };
+        assert_eq!(jar.read(&sent(cookie)), None);
     }
 
     #[test]

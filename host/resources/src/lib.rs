@@ -9,5 +9,5 @@ mod sessions;
 
 pub use cookie::CookieKeys;
 pub use environment::{Environment, Instance, InstanceFor};
-pub use service::{Method, Outcome, ResourcesService, ServiceError};
+pub use service::{MCP_TOKEN_HEADER, McpHeaders, Method, Outcome, ResourcesService, ServiceError, ServiceOptions};
 pub use sessions::SessionOptions;

@@ -9,6 +9,7 @@ mod calls;
 mod compiled;
 mod gymnasium;
 mod local;
+mod mcp;
 mod metrics;
 mod reply;
 mod routes;
@@ -31,7 +32,26 @@ use crate::{
     sessions::{SessionOptions, Sessions},
 };
 
-pub use self::{compiled::ServiceError, routes::Method};
+pub use self::{
+    compiled::ServiceError,
+    mcp::{MCP_TOKEN_HEADER, McpHeaders},
+    routes::Method,
+};
+
+/// How a resources server is served.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceOptions {
+    /// Of its sessions.
+    pub sessions: SessionOptions,
+    /// Whether its tools are offered over MCP too (`expose_tools_over_mcp`).
+    pub tools_over_mcp: bool,
+}
+
+impl From<SessionOptions> for ServiceOptions {
+    fn from(sessions: SessionOptions) -> Self {
+        Self { sessions, tools_over_mcp: false }
+    }
+}
 
 /// One resources server. Clones share everything.
 #[derive(Clone)]
@@ -66,6 +86,8 @@ struct Server {
     running: TaskTracker,
     /// `mcp__<server>__`: agents that reach tools over MCP put it before their names.
     tool_prefix: String,
+    /// Whether the tools are offered over MCP.
+    mcp: bool,
 }
 
 /// One client during one request.
@@ -79,11 +101,16 @@ impl ResourcesService {
     pub fn new(
         name: ServerName,
         environment: Arc<dyn Environment>,
-        options: SessionOptions,
+        options: impl Into<ServiceOptions>,
         keys: &CookieKeys,
     ) -> Result<Self, ServiceError> {
+        let ServiceOptions { sessions: options, tools_over_mcp } = options.into();
         let description = environment.description();
         let compiled = Compiled::new(description)?;
+        let mcp = tools_over_mcp && description.style == Style::Tools;
+        if mcp && let Some(tool) = description.tools.iter().find(|tool| !is_mcp_name(&tool.name)) {
+            return Err(ServiceError::McpToolName(tool.name.clone()));
+        }
         let boot = random_u128().map_err(ServiceError::Randomness)? as u64;
         let jar = CookieJar::new(keys, &description.name, &name);
         let typed = TypedSessions::new(options.remembered.saturating_add(options.limit));
@@ -91,7 +118,7 @@ impl ResourcesService {
         let sessions = Sessions::new(options, boot);
         let running = TaskTracker::new();
         running.close();
-        let server = Server { name, environment, compiled, jar, boot, sessions, typed, running, tool_prefix };
+        let server = Server { name, environment, compiled, jar, boot, sessions, typed, running, tool_prefix, mcp };
         Ok(Self { server: Arc::new(server) })
     }
 
@@ -185,6 +212,11 @@ impl Server {
         };
         result.unwrap_or_else(|error| error.into_reply(&self.name, route))
     }
+}
+
+/// Names of tools that MCP clients and models take.
+fn is_mcp_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
 fn random_u128() -> Result<u128, getrandom::Error> {

@@ -4,7 +4,7 @@
 use std::{any::Any, collections::HashMap, convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use gym_agents::ports::{Cookies, RequestContext};
 use gym_protocol::ServerKind;
 use http::{
@@ -240,10 +240,17 @@ async fn answer(
     if !own_check && parts.method == Method::POST && !body.is_empty() && !is_json(&parts.headers) {
         return Answer::from(errors::not_json_content(&body));
     }
+    let listens = route == SiteRoute::Mcp;
     let call = Call { method: parts.method, headers: parts.headers, body };
     let outcome = AssertUnwindSafe(served.site.answer(route, call, context)).catch_unwind().await;
     drop(room);
-    outcome.unwrap_or_else(|panic| panicked(&served.name, &*panic))
+    let mut answer = outcome.unwrap_or_else(|panic| panicked(&served.name, &*panic));
+    if listens && let AnswerBody::Stream(events) = answer.body {
+        // Such a stream has no end of its own; nobody need wait for it.
+        let drain = shared.lifecycle.drain.clone().cancelled_owned();
+        answer.body = AnswerBody::Stream(Box::pin(events.take_until(drain)));
+    }
+    answer
 }
 
 /// The public answer to a panic names an incident; the log says what happened.

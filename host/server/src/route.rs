@@ -31,7 +31,7 @@ pub enum SiteRoute {
     AggregateMetrics,
     /// `GET /reverify_mode`.
     ReverifyMode,
-    /// `GET`, `POST`, `DELETE /mcp`.
+    /// `GET` and `POST /mcp`.
     Mcp,
     /// `POST /run`.
     Run,
@@ -125,7 +125,7 @@ impl SiteRoute {
             | Self::ConfigYaml
             | Self::ServerInstances
             | Self::Status => "GET",
-            Self::Mcp => "GET, POST, DELETE",
+            Self::Mcp => "GET, POST",
             Self::Seed
             | Self::Verify
             | Self::Tool(_)
@@ -309,7 +309,7 @@ mod tests {
     fn routes_answer_their_methods_only() {
         assert!(SiteRoute::Verify.answers(&Method::POST));
         assert!(!SiteRoute::Verify.answers(&Method::GET));
-        assert!(SiteRoute::Mcp.answers(&Method::DELETE));
+        assert!(!SiteRoute::Mcp.answers(&Method::DELETE));
         assert!(!SiteRoute::Alive.answers(&Method::HEAD));
     }
 }

@@ -4,6 +4,7 @@
 mod agent;
 mod agent_sessions;
 mod episode;
+mod item_stream;
 mod model;
 pub(crate) mod openai;
 mod resources;

@@ -46,6 +46,9 @@ pub enum ServiceError {
     /// A tool has a name that cannot be part of a URL, or that is a fixed route.
     #[error("`{0}` cannot be the name of a tool")]
     ToolName(String),
+    /// A tool has a name that cannot be offered over MCP.
+    #[error("the tool `{0}` cannot be offered over MCP: its name may only have letters, digits, `_` and `-`")]
+    McpToolName(String),
     /// Two tools have the same name.
     #[error("there are two tools `{0}`")]
     DuplicateTool(String),

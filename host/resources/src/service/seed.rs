@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use bytes::Bytes;
 use gym_agents::Reply;
 use gym_protocol::{
     Raw,
@@ -68,14 +69,19 @@ impl Server {
 
     async fn legacy_seed(self: &Arc<Self>, row: &Raw, caller: &mut Caller) -> Result<Reply, Failure> {
         let request = self.seed_request(row.bytes(), &Path::Body)?;
-        if self.environment.description().tools_run_in != Lifetime::Session {
-            return Ok(Reply::ok(&b"{}"[..]));
-        }
-        let call = Call::Seed { request, once: false };
-        match self.call(call, Lifetime::Session, session_seed(row.bytes()), caller).await? {
-            Answer::Text(reply) => Ok(Reply::ok(checked_reply(reply)?.bytes().clone())),
-            other => unreachable!("a seed answers with text, not {other:?}"),
-        }
+        let reply = if self.environment.description().tools_run_in == Lifetime::Session {
+            let call = Call::Seed { request, once: false };
+            match self.call(call, Lifetime::Session, session_seed(row.bytes()), caller).await? {
+                Answer::Text(reply) => checked_reply(reply)?,
+                other => unreachable!("a seed answers with text, not {other:?}"),
+            }
+        } else {
+            Raw::trusted("{}")
+        };
+        Ok(Reply::ok(match self.mcp_access(caller) {
+            Some(access) => with_member(&reply, "mcp", Raw::trusted(access)),
+            None => reply.bytes().clone(),
+        }))
     }
 
     async fn typed_seed(self: &Arc<Self>, body: &Raw, caller: &mut Caller) -> Result<Reply, Failure> {
@@ -112,7 +118,9 @@ impl Server {
         }
         let mut reply = b"{\"resources_session_id\":".to_vec();
         write_string(&mut reply, &session_id);
-        reply.extend_from_slice(b",\"resources_tools\":null,\"sandbox_access\":null}");
+        reply.extend_from_slice(b",\"resources_tools\":");
+        reply.extend_from_slice(self.mcp_access(caller).as_deref().unwrap_or("null").as_bytes());
+        reply.extend_from_slice(b",\"sandbox_access\":null}");
         Ok(Reply::ok(reply))
     }
 
@@ -193,6 +201,12 @@ fn check_rollout_id(episode: &[u8], errors: &mut Errors) {
         let message = "Value error, rollout_id must not end in -a<attempt>";
         errors.add_with("value_error", &path, message, value, Some(Raw::trusted(r#"{"error":{}}"#)));
     }
+}
+
+fn with_member(object: &Raw, name: &str, value: Raw) -> Bytes {
+    let mut members = object.members().unwrap_or_default();
+    members.set(name, value);
+    members.to_raw().bytes().clone()
 }
 
 /// What an environment answered to a seed must be an object.

@@ -5,6 +5,7 @@ mod fake;
 mod gymnasium;
 mod http;
 mod lifetimes;
+mod mcp;
 mod metrics;
 mod typed;
 mod verify;

@@ -183,6 +183,11 @@ impl Server {
         }
         body.extend_from_slice(b",\"reward_components\":{");
         for (index, (name, part)) in verdict.components.iter().enumerate() {
+            // In the reply only one of them would be left, and the sum would be wrong.
+            if verdict.components[..index].iter().any(|(earlier, _)| earlier == name) {
+                let text = format!("two components of the reward have the name `{name}`");
+                return Err(Fault::new(FaultKind::BadReply, text));
+            }
             if index > 0 {
                 body.push(b',');
             }

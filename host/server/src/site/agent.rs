@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Agents, and the addresses under which NeMo Gym 0.7.0 looks for their `/run`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gym_agents::ports::{Agent, Cookie, Reply, RequestContext};
+use gym_agents::ports::{Agent, Cookie, ItemWatch, Reply, RequestContext};
 use gym_protocol::ServerName;
 
 use super::{
     Call, Site,
     agent_sessions::AgentSessions,
     episode::{self, Episode},
-    openai::{self, StreamShape, take_stream},
+    item_stream::{self, stream_items},
+    openai::{self, take_stream},
 };
 use crate::{
     answer::Answer,
@@ -65,13 +69,18 @@ impl AgentSite {
         let agent = Arc::clone(&self.agent);
         let body = request.params.to_raw().bytes().clone();
         let mut own_context = context.clone();
+        let (watch, items) = ItemWatch::channel();
+        own_context.watch = Some(watch);
         let work = async move {
             let reply = agent.responses(body, &mut own_context).await;
             let cookies = cookies_of(&own_context);
             leave(&cookies);
             (reply, cookies)
         };
-        openai::stream_when_done(work, StreamShape::Responses, self.keep_alive).await
+        let id = format!("resp_{}", uuid::Uuid::new_v4().simple());
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let begun = item_stream::begun(&request.params, self.agent.name().as_str(), &id, now.as_secs_f64().floor());
+        stream_items(work, items, begun, self.keep_alive).await
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What agents and model servers have in common: requests for streams, answered by calls that do not stream.
 
-use std::{panic::AssertUnwindSafe, pin::Pin, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
@@ -69,15 +69,7 @@ pub(crate) async fn stream_when_done(
     shape: StreamShape,
     keep_alive: Duration,
 ) -> Answer {
-    let guarded = AssertUnwindSafe(work).catch_unwind().map(|outcome| {
-        outcome.unwrap_or_else(|_panic| {
-            // The panic's text is printed by the panic hook.
-            let incident = incident();
-            tracing::error!(incident, "a streamed call panicked");
-            let text = format!("An unknown error occurred (incident {incident})");
-            (Reply::new(500, errors::json_string(&text)), Vec::new())
-        })
-    });
+    let guarded = AssertUnwindSafe(work).catch_unwind().map(|outcome| outcome.unwrap_or_else(panicked));
     let mut work: Pin<Box<dyn Future<Output = Finished> + Send>> = Box::pin(guarded);
     if let Ok((reply, cookies)) = timeout(keep_alive, &mut work).await {
         return finished(reply, shape).with_cookies(cookies);
@@ -93,7 +85,15 @@ pub(crate) async fn stream_when_done(
     Answer::events(AnswerBody::Stream(Box::pin(first.chain(rest))))
 }
 
-fn finished(reply: Reply, shape: StreamShape) -> Answer {
+/// What comes of a call that panicked. The panic's text is printed by the panic hook.
+pub(super) fn panicked(_panic: Box<dyn Any + Send>) -> Finished {
+    let incident = incident();
+    tracing::error!(incident, "a streamed call panicked");
+    let text = format!("An unknown error occurred (incident {incident})");
+    (Reply::new(500, errors::json_string(&text)), Vec::new())
+}
+
+pub(super) fn finished(reply: Reply, shape: StreamShape) -> Answer {
     if !reply.is_success() {
         return Answer::from(reply);
     }
@@ -103,7 +103,7 @@ fn finished(reply: Reply, shape: StreamShape) -> Answer {
     }
 }
 
-const NOT_STREAMABLE: &str = "the reply is not one that can be streamed";
+pub(super) const NOT_STREAMABLE: &str = "the reply is not one that can be streamed";
 
 fn late_events(reply: Reply, shape: StreamShape) -> Bytes {
     if !reply.is_success() {
@@ -113,7 +113,7 @@ fn late_events(reply: Reply, shape: StreamShape) -> Bytes {
 }
 
 /// The text of an error body: `error.message`, `detail` or the body itself when it is a string.
-fn message_of(body: &Bytes) -> String {
+pub(super) fn message_of(body: &Bytes) -> String {
     let message = Raw::parse(body.clone()).ok().and_then(|raw| {
         if raw.is_string() {
             return raw.read().ok();

@@ -1,17 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Resources servers.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::stream;
 use gym_agents::ports::RequestContext;
 use gym_protocol::{environment::Style, names::is_tool_route};
-use gym_resources::{Method, Outcome, ResourcesService};
-use http::header::CONTENT_TYPE;
+use gym_resources::{MCP_TOKEN_HEADER, McpHeaders, Method, Outcome, ResourcesService};
+use http::{
+    HeaderMap,
+    header::{ACCEPT, CONTENT_TYPE},
+};
 
 use super::{Call, Site};
-use crate::{answer::Answer, route::SiteRoute};
+use crate::{
+    answer::{Answer, AnswerBody},
+    errors,
+    route::SiteRoute,
+    sse,
+};
+
+/// How often the stream of an MCP client that listens shows that it lives.
+const MCP_KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// A resources server over HTTP.
 pub struct ResourcesSite {
@@ -39,6 +51,7 @@ impl Site for ResourcesSite {
                     && is_tool_route(name)
                     && (description.any_tool || description.tools.iter().any(|tool| tool.name == *name))
             }
+            SiteRoute::Mcp => self.service.has_mcp(),
             _ => false,
         }
     }
@@ -48,21 +61,54 @@ impl Site for ResourcesSite {
     }
 
     async fn answer(&self, route: SiteRoute, call: Call, context: &mut RequestContext) -> Answer {
+        if route == SiteRoute::Mcp {
+            return self.mcp(call, context).await;
+        }
         let method = match call.method {
             http::Method::GET => Method::Get,
             http::Method::POST => Method::Post,
             _ => Method::Other,
         };
-        let content_type = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = header(&call.headers, CONTENT_TYPE.as_str());
         let path = path_of(&route);
-        let Outcome { reply, set_cookie, allow, location } =
-            self.service.handle(method, &path, content_type, call.body, context).await;
-        let mut answer = Answer::from(reply);
-        answer.set_cookie = Some(set_cookie);
-        answer.headers.extend(allow.map(|allow| ("allow", allow.to_owned())));
-        answer.headers.extend(location.map(|location| ("location", location)));
-        answer
+        answer_of(self.service.handle(method, &path, content_type, call.body, context).await)
     }
+}
+
+impl ResourcesSite {
+    /// The server says nothing that it was not asked for, so the stream of `GET` stays empty.
+    async fn mcp(&self, call: Call, context: &RequestContext) -> Answer {
+        if call.method == http::Method::GET {
+            if !header(&call.headers, ACCEPT.as_str()).is_some_and(|accept| accept.contains("text/event-stream")) {
+                return Answer::json(406, errors::detail("Not Acceptable: Client must accept text/event-stream"));
+            }
+            let idle = stream::unfold((), |()| async {
+                tokio::time::sleep(MCP_KEEP_ALIVE).await;
+                Some((Bytes::from_static(sse::KEEP_ALIVE), ()))
+            });
+            return Answer::events(AnswerBody::Stream(Box::pin(idle)));
+        }
+        let headers = McpHeaders {
+            accept: header(&call.headers, ACCEPT.as_str()),
+            content_type: header(&call.headers, CONTENT_TYPE.as_str()),
+            version: header(&call.headers, "mcp-protocol-version"),
+            token: header(&call.headers, MCP_TOKEN_HEADER),
+        };
+        answer_of(self.service.mcp(headers, call.body, context).await)
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn answer_of(outcome: Outcome) -> Answer {
+    let Outcome { reply, set_cookie, allow, location } = outcome;
+    let mut answer = Answer::from(reply);
+    answer.set_cookie = Some(set_cookie);
+    answer.headers.extend(allow.map(|allow| ("allow", allow.to_owned())));
+    answer.headers.extend(location.map(|location| ("location", location)));
+    answer
 }
 
 /// The path of a route as the service reads it: without prefixes, with the name of a tool escaped.

@@ -14,42 +14,79 @@ const ONLY_WHEN_DONE: [&str; 4] =
 /// texts and its end, then `response.completed` (`incomplete`, `failed`). Fails when `response` is not an object with
 /// a list `output` of objects.
 pub fn encode(response: Bytes) -> Result<Bytes, RawError> {
-    let mut stream = Stream { out: Vec::with_capacity(response.len() * 3), sequence: 0 };
-    let mut response = Raw::parse(response)?.members()?;
-    let items = match response.get_set("output") {
-        Some(output) => output.elements()?,
-        None => Vec::new(),
-    };
-    let is_incomplete = response.get_set("incomplete_details").is_some();
-    let status = match response.get_set("status").and_then(|status| status.read::<String>().ok()) {
-        Some(status) => status,
-        None if is_incomplete => "incomplete".to_owned(),
-        None => "completed".to_owned(),
-    };
+    let response = Raw::parse(response)?;
+    let mut stream = ResponseEvents::with_capacity(response.bytes().len() * 3);
+    stream.begin(&response.members()?);
+    stream.finish(&response)?;
+    Ok(stream.take())
+}
 
-    let mut begun = response.clone();
-    begun.set("status", string("in_progress"));
-    begun.set("output", Raw::trusted("[]"));
-    for unknown in ["usage", "incomplete_details", "completed_at", "error"] {
-        if begun.get(unknown).is_some() {
-            begun.set(unknown, Raw::null());
+/// Writes the events of one response, piece by piece.
+pub(crate) struct ResponseEvents {
+    out: Vec<u8>,
+    sequence: u64,
+    /// Items that were written.
+    items: usize,
+}
+
+impl ResponseEvents {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self { out: Vec::with_capacity(capacity), sequence: 0, items: 0 }
+    }
+
+    /// What was written since the last time.
+    pub(crate) fn take(&mut self) -> Bytes {
+        Bytes::from(std::mem::take(&mut self.out))
+    }
+
+    /// `response.created` and `response.in_progress`, with what is known of the response before its items.
+    pub(crate) fn begin(&mut self, response: &Members) {
+        let mut begun = response.clone();
+        begun.set("status", string("in_progress"));
+        begun.set("output", Raw::trusted("[]"));
+        for unknown in ["usage", "incomplete_details", "completed_at", "error"] {
+            if begun.get(unknown).is_some() {
+                begun.set(unknown, Raw::null());
+            }
         }
+        let begun = begun.to_raw();
+        self.event("response.created", |event| event.member("response", &begun));
+        self.event("response.in_progress", |event| event.member("response", &begun));
     }
-    let begun = begun.to_raw();
-    stream.event("response.created", |event| event.member("response", &begun));
-    stream.event("response.in_progress", |event| event.member("response", &begun));
-    for (index, item) in items.iter().enumerate() {
-        stream.item(index, item)?;
+
+    /// The items that were not written yet, and the end.
+    pub(crate) fn finish(&mut self, response: &Raw) -> Result<(), RawError> {
+        let mut response = response.members()?;
+        let items = match response.get_set("output") {
+            Some(output) => output.elements()?,
+            None => Vec::new(),
+        };
+        for item in items.iter().skip(self.items) {
+            self.item(item)?;
+        }
+        let is_incomplete = response.get_set("incomplete_details").is_some();
+        let status = match response.get_set("status").and_then(|status| status.read::<String>().ok()) {
+            Some(status) => status,
+            None if is_incomplete => "incomplete".to_owned(),
+            None => "completed".to_owned(),
+        };
+        let last = match status.as_str() {
+            "failed" => "response.failed",
+            "incomplete" => "response.incomplete",
+            _ => "response.completed",
+        };
+        response.set("status", string(&status));
+        let response = response.to_raw();
+        self.event(last, |event| event.member("response", &response));
+        Ok(())
     }
-    let last = match status.as_str() {
-        "failed" => "response.failed",
-        "incomplete" => "response.incomplete",
-        _ => "response.completed",
-    };
-    response.set("status", string(&status));
-    let response = response.to_raw();
-    stream.event(last, |event| event.member("response", &response));
-    Ok(Bytes::from(stream.out))
+
+    /// One output item, from its beginning to its end.
+    pub(crate) fn item(&mut self, item: &Raw) -> Result<(), RawError> {
+        self.events_of(self.items, item)?;
+        self.items += 1;
+        Ok(())
+    }
 }
 
 fn string(text: &str) -> Raw {
@@ -60,18 +97,13 @@ fn text_of(members: &Members, name: &str) -> Option<String> {
     members.get_set(name)?.read().ok()
 }
 
-struct Stream {
-    out: Vec<u8>,
-    sequence: u64,
-}
-
 /// Where in the response an event belongs.
 struct Place<'a> {
     index: usize,
     item: &'a str,
 }
 
-impl Stream {
+impl ResponseEvents {
     fn event(&mut self, name: &str, fill: impl FnOnce(&mut ObjectWriter)) {
         let mut event = ObjectWriter::with_capacity(256);
         event.string("type", name);
@@ -89,7 +121,7 @@ impl Stream {
         });
     }
 
-    fn item(&mut self, index: usize, item: &Raw) -> Result<(), RawError> {
+    fn events_of(&mut self, index: usize, item: &Raw) -> Result<(), RawError> {
         let members = item.members()?;
         let kind = text_of(&members, "type").unwrap_or_default();
         let id =
@@ -332,6 +364,20 @@ mod tests {
         let text = std::str::from_utf8(&stream).unwrap();
         // Once in `output_item.done` and once in the finished response.
         assert_eq!(text.matches("[-0.10,-1e-05]").count(), 2);
+    }
+
+    #[test]
+    fn items_that_were_written_before_are_not_written_again() {
+        let items = [json!({"type": "message", "id": "a", "content": []}), json!({"type": "x", "id": "b"})];
+        let response = json!({"id": "r", "status": "completed", "output": items});
+        let mut stream = ResponseEvents::with_capacity(0);
+        let response = Raw::from_value(&response);
+        stream.begin(&response.members().unwrap());
+        stream.item(&Raw::from_value(&items[0])).unwrap();
+        let first = stream.take();
+        stream.finish(&response).unwrap();
+        let whole = [first, stream.take()].concat();
+        assert_eq!(whole, encode(response.bytes().clone()).unwrap());
     }
 
     #[test]

@@ -189,6 +189,9 @@ impl Instance for Counter {
             Some("parts") => {
                 Ok(Verdict { components: vec![("a".to_owned(), 0.25), ("b".to_owned(), 0.5)], ..verdict(0.75, "{}") })
             }
+            Some("twin parts") => {
+                Ok(Verdict { components: vec![("a".to_owned(), 0.25), ("a".to_owned(), 0.5)], ..verdict(0.75, "{}") })
+            }
             Some("bad parts") => Ok(Verdict { components: vec![("a".to_owned(), 0.25)], ..verdict(0.75, "{}") }),
             _ => Ok(verdict(f64::from(u8::from(request["expected_count"] == self.count)), "{}")),
         }

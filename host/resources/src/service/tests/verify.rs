@@ -66,6 +66,7 @@ async fn faults_become_masked_rows_and_never_rewards() {
         ("nan", "verifier_error", "the environment gave a reward that is not a finite number"),
         ("no object", "verifier_error", "the fields that the environment gave are not a JSON object"),
         ("reserved", "verifier_error", "the environment gave the field `reward`, which belongs to the host"),
+        ("twin parts", "verifier_error", "two components of the reward have the name `a`"),
         ("bad parts", "verifier_error", "the components of the reward add up to 0.25, not to 0.75"),
         ("refuse oddly", "verifier_error", "the environment refused with status 200, which is not an error"),
         ("reject", "verifier_error", "the environment rejected a call that no model made"),
