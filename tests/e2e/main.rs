@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! End-to-end tests.
 
+mod attach;
 mod collect;
 mod commands;
 mod isolation;

@@ -34,3 +34,29 @@ fn an_aiohttp_client_drives_a_session_as_nemo_gym_does() {
     let host = Host::serve(SERVERS);
     script("gym_client.py", &host, &["head", "counter", "weather_agent"]);
 }
+
+#[test]
+fn the_mcp_package_calls_tools_in_the_session_of_the_seed() {
+    let exposed = "counter:
+  resources_servers:
+    example_session_state_mgmt:
+      {entrypoint: app.py, domain: agent, host: 127.0.0.1, port: 0, expose_tools_over_mcp: true}
+";
+    let host = Host::serve(&format!("head_server: {{host: 127.0.0.1, port: 0}}\n{exposed}"));
+    script("mcp_client.py", &host, &["counter"]);
+}
+
+#[test]
+fn the_anthropic_package_talks_to_a_model_server() {
+    let host = Host::serve(SERVERS);
+    script("anthropic_client.py", &host, &["policy_model"]);
+}
+
+#[test]
+fn an_agents_items_are_streamed_as_they_come() {
+    let slow = SERVERS
+        .replace("          - text: It is cold in Oslo.", "          - {delay_ms: 2000, text: It is cold in Oslo.}");
+    assert_ne!(slow, SERVERS);
+    let host = Host::serve(&slow);
+    script("stream_client.py", &host, &["gateway"]);
+}

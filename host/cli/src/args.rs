@@ -61,6 +61,13 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Show the health and load of running servers.
     Status(StatusArgs),
+    /// Write the files with which an unmodified NeMo Gym launcher uses running servers.
+    ///
+    /// NeMo Gym, and trainers that call its launcher, start one process for each server. The folder written here has a
+    /// configuration in which agents are where gym-host serves them, and in which the other servers are processes that
+    /// only sleep while gym-host answers at their address. It fits NeMo Gym of August 2026 and release 0.7. The command
+    /// that starts NeMo Gym with it is printed.
+    Attach(AttachArgs),
     /// Compile one component; gym-host starts itself with this command to compile under limits.
     #[command(name = "compile-component", hide = true)]
     CompileComponent {
@@ -240,6 +247,23 @@ pub(crate) enum ConfigCommand {
         #[arg(long)]
         secrets: bool,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct AttachArgs {
+    /// The folder to write: a YAML file and the processes that stand in for servers.
+    #[arg(short, long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The head server of the running servers.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:11000")]
+    pub head: String,
+    /// The address under which the launcher's machines reach this one, in place of a loopback address. The servers must
+    /// listen there: `default_host` in the configuration.
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// A server to leave out, for example a model server that the launcher starts itself. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    pub without: Vec<String>,
 }
 
 #[derive(Args)]

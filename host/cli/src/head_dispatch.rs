@@ -22,31 +22,10 @@ impl HeadDispatch {
     /// Asks a head server where the agents are.
     pub(crate) async fn connect(head: &str) -> Result<Self, Failure> {
         // A rollout may take hours, so the whole request has no time limit; connecting has one.
-        let client = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(10))
-            .pool_idle_timeout(Duration::from_secs(15))
-            .no_proxy()
-            .build()
-            .map_err(|error| Failure::infrastructure(format!("failed to make an HTTP client: {}", chain(&error))))?;
-        let url = format!("{}/global_config_dict_yaml", head.trim_end_matches('/'));
-        let unreachable = |error: reqwest::Error| {
-            Failure::infrastructure(format!("no answer from the head server at {head}: {}", chain(&error)))
-                .with_hint("start servers with `gym-host serve`, or name a configuration with --config")
-        };
-        let text = client
-            .get(&url)
-            .timeout(Duration::from_secs(30))
-            .send()
-            .await
-            .and_then(reqwest::Response::error_for_status)
-            .map_err(unreachable)?
-            .text()
-            .await
-            .map_err(unreachable)?;
-        let wrong = |reason: String| Failure::infrastructure(format!("the head server at {head} answered {reason}"));
-        let yaml: String = serde_json::from_str(&text).map_err(|error| wrong(format!("no JSON string: {error}")))?;
+        let client = client()?;
+        let yaml = configuration_text(head).await?;
         let config = read_yaml(&yaml, &Source::EnvironmentVariable("the head server's answer".into()))
-            .map_err(|errors| wrong(chain(&errors)))?;
+            .map_err(|errors| wrong_answer(head, &chain(&errors)))?;
         Ok(Self { client, agents: addresses(&config) })
     }
 
@@ -66,6 +45,32 @@ impl HeadDispatch {
         let body = response.bytes().await.map_err(unreachable)?;
         Ok(Reply { status, body, retry_after })
     }
+}
+
+fn client() -> Result<reqwest::Client, Failure> {
+    reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(10))
+        .pool_idle_timeout(Duration::from_secs(15))
+        .no_proxy()
+        .build()
+        .map_err(|error| Failure::infrastructure(format!("failed to make an HTTP client: {}", chain(&error))))
+}
+
+fn wrong_answer(head: &str, reason: &str) -> Failure {
+    Failure::infrastructure(format!("the head server at {head} answered {reason}"))
+}
+
+/// The YAML text of the whole configuration that a head server gives.
+pub(crate) async fn configuration_text(head: &str) -> Result<String, Failure> {
+    let url = format!("{}/global_config_dict_yaml", head.trim_end_matches('/'));
+    let unreachable = |error: reqwest::Error| {
+        Failure::infrastructure(format!("no answer from the head server at {head}: {}", chain(&error)))
+            .with_hint("start servers with `gym-host serve`, or name a configuration with --config")
+    };
+    let request = client()?.get(&url).timeout(Duration::from_secs(30)).send();
+    let response = request.await.and_then(reqwest::Response::error_for_status).map_err(unreachable)?;
+    let text = response.text().await.map_err(unreachable)?;
+    serde_json::from_str(&text).map_err(|error| wrong_answer(head, &format!("no JSON string: {error}")))
 }
 
 /// Host and port of every agent in a configuration as head servers give it.
