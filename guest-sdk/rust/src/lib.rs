@@ -81,6 +81,7 @@ mod failure;
 mod json;
 mod metrics;
 pub mod pattern;
+pub mod python;
 mod response;
 mod rng;
 mod rules;

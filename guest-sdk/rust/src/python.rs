@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Values and JSON as Python has them, for graders whose rule is stated in terms of Python.
+//!
+//! [`loads`] reads what Python's `json.loads` reads: also `NaN` and `Infinity`, whole numbers beyond 64 bits, and lone
+//! surrogates (which become U+FFFD). [`Value`] compares, prints and is true or false as in Python.
+
+use std::fmt::Write;
+
+mod reader;
+
+pub use reader::{NotJson, loads};
+
+/// A value of Python that JSON can spell.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// `None`
+    None,
+    /// `True` and `False`
+    Bool(bool),
+    /// A whole number. One beyond 128 bits is read as a [`Value::Float`].
+    Int(i128),
+    /// `float`
+    Float(f64),
+    /// `str`
+    Text(String),
+    /// `list`
+    List(Vec<Value>),
+    /// `dict`, in order of insertion; keys occur once.
+    Dict(Vec<(String, Value)>),
+}
+
+impl Value {
+    /// Whether an `if` takes it.
+    pub fn is_truthy(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Bool(truth) => *truth,
+            Self::Int(number) => *number != 0,
+            Self::Float(number) => *number != 0.0,
+            Self::Text(text) => !text.is_empty(),
+            Self::List(items) => !items.is_empty(),
+            Self::Dict(members) => !members.is_empty(),
+        }
+    }
+
+    /// Name of its type, as in messages of errors.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::None => "NoneType",
+            Self::Bool(_) => "bool",
+            Self::Int(_) => "int",
+            Self::Float(_) => "float",
+            Self::Text(_) => "str",
+            Self::List(_) => "list",
+            Self::Dict(_) => "dict",
+        }
+    }
+
+    /// The text, if it is a `str`.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is one (`bool` counts). Whole numbers beyond 53 bits lose digits.
+    pub fn as_number(&self) -> Option<f64> {
+        match self {
+            Self::Bool(truth) => Some(f64::from(u8::from(*truth))),
+            Self::Int(number) => Some(*number as f64),
+            Self::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// A member of a `dict`.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Dict(members) => members.iter().find(|(name, _)| name == key).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// What `str(value)` gives.
+    pub fn str(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            other => other.repr(),
+        }
+    }
+
+    /// What `repr(value)` gives.
+    pub fn repr(&self) -> String {
+        let mut out = String::new();
+        self.write_repr(&mut out);
+        out
+    }
+
+    fn write_repr(&self, out: &mut String) {
+        match self {
+            Self::None => out.push_str("None"),
+            Self::Bool(true) => out.push_str("True"),
+            Self::Bool(false) => out.push_str("False"),
+            Self::Int(number) => write!(out, "{number}").expect("text takes text"),
+            Self::Float(number) => out.push_str(&repr_float(*number)),
+            Self::Text(text) => write_repr_str(text, out),
+            Self::List(items) => {
+                out.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    out.push_str(if index == 0 { "" } else { ", " });
+                    item.write_repr(out);
+                }
+                out.push(']');
+            }
+            Self::Dict(members) => {
+                out.push('{');
+                for (index, (name, value)) in members.iter().enumerate() {
+                    out.push_str(if index == 0 { "" } else { ", " });
+                    write_repr_str(name, out);
+                    out.push_str(": ");
+                    value.write_repr(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+}
+
+/// `==` of Python: numbers by value whatever their type, `dict` without regard to order. `NaN` is equal to nothing by
+/// itself, but to itself inside of containers, where Python looks at identity first.
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::None, Self::None) => true,
+            (Self::Text(left), Self::Text(right)) => left == right,
+            (Self::List(left), Self::List(right)) => {
+                left.len() == right.len() && left.iter().zip(right).all(|(left, right)| left.is_or_equals(right))
+            }
+            (Self::Dict(left), Self::Dict(right)) => {
+                left.len() == right.len()
+                    && left.iter().all(|(name, value)| other.get(name).is_some_and(|other| value.is_or_equals(other)))
+            }
+            (Self::Int(left), Self::Int(right)) => left == right,
+            _ => matches!((self.as_number(), other.as_number()), (Some(left), Some(right)) if left == right),
+        }
+    }
+}
+
+impl Value {
+    fn is_or_equals(&self, other: &Self) -> bool {
+        let is_nan = |value: &Self| matches!(value, Self::Float(number) if number.is_nan());
+        self == other || is_nan(self) && is_nan(other)
+    }
+}
+
+/// What `repr` gives for a `float`: the shortest digits that give it back.
+pub fn repr_float(number: f64) -> String {
+    if number.is_nan() {
+        return "nan".to_owned();
+    }
+    if number.is_infinite() {
+        return if number > 0.0 { "inf" } else { "-inf" }.to_owned();
+    }
+    let scientific = format!("{number:e}");
+    let (digits, exponent) = scientific.split_once('e').expect("the format has an exponent");
+    let exponent: i32 = exponent.parse().expect("the exponent is a number");
+    if (-4..16).contains(&exponent) {
+        let plain = format!("{number}");
+        return if plain.contains('.') { plain } else { plain + ".0" };
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+}
+
+/// What `repr` gives for a `str`.
+pub fn repr_str(text: &str) -> String {
+    let mut out = String::new();
+    write_repr_str(text, &mut out);
+    out
+}
+
+fn write_repr_str(text: &str, out: &mut String) {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    out.push(quote);
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\\' => out.push_str("\\\\"),
+            _ if c == quote => {
+                out.push('\\');
+                out.push(c);
+            }
+            ' '..='~' => out.push(c),
+            _ if is_printable(c) => out.push(c),
+            _ => {
+                let code = u32::from(c);
+                let written = match code {
+                    0..=0xff => write!(out, "\\x{code:02x}"),
+                    0x100..=0xffff => write!(out, "\\u{code:04x}"),
+                    _ => write!(out, "\\U{code:08x}"),
+                };
+                written.expect("text takes text");
+            }
+        }
+    }
+    out.push(quote);
+}
+
+/// Rust escapes what is not printable; only at the beginning of a text also what combines with the letter before.
+fn is_printable(c: char) -> bool {
+    let text = ['a', c].iter().collect::<String>();
+    text.escape_debug().skip(1).count() == 1
+}
+
+/// What `int(text)` gives; nothing where Python raises a `ValueError`. Digits are those of ASCII only. Numbers beyond 128
+/// bits become the largest (smallest) one.
+pub fn int(text: &str) -> Option<i128> {
+    let text = crate::text::strip(text);
+    let (negative, digits) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let groups_are_right =
+        digits.split('_').all(|group| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit()));
+    if !groups_are_right || digits.len() > reader::MAX_DIGITS {
+        return None;
+    }
+    let magnitude = digits
+        .bytes()
+        .filter(u8::is_ascii_digit)
+        .fold(0_i128, |number, digit| number.saturating_mul(10).saturating_add(i128::from(digit - b'0')));
+    Some(if negative { -magnitude } else { magnitude })
+}
+
+#[cfg(test)]
+mod tests;
