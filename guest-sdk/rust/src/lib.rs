@@ -79,6 +79,7 @@ mod description;
 mod export;
 mod failure;
 mod json;
+pub mod judge;
 mod metrics;
 pub mod pattern;
 pub mod python;
