@@ -6,3 +6,4 @@ pub mod metrics;
 pub mod prepare;
 pub mod prompt;
 mod python_json;
+pub mod tokens;

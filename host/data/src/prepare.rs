@@ -26,6 +26,8 @@ pub use dataset::{Dataset, DatasetKind, RowCheck, RowError, Slice};
 use accumulate::Accumulated;
 use outputs::{Metrics, Outputs};
 
+use crate::tokens::TokenCounter;
+
 /// Which datasets are prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -60,6 +62,8 @@ pub struct Preparation {
     pub keep_invalid_rows: bool,
     /// Threads that check rows; at least 1.
     pub threads: usize,
+    /// Counts the tokens of prompts, into `<stem>_token_metrics.json` beside each file of statistics.
+    pub tokens: Option<TokenCounter>,
 }
 
 /// Something that happened.
@@ -209,15 +213,23 @@ pub fn prepare(
         for dataset in of_kind {
             observer(PrepareEvent::Dataset(dataset));
             outputs.begin_dataset(dataset)?;
-            let one = pipeline::run(dataset, preparation.threads, &mut outputs, &mut prepared, observer)?;
+            let one = pipeline::run(dataset, preparation, &mut outputs, &mut prepared, observer)?;
             if one.examples() == 0 && prepared.invalid_rows == 0 {
                 return Err(PrepareError::Empty { path: dataset.path.display().to_string() });
             }
             all.merge(&one);
+            if let Some(counter) = &preparation.tokens {
+                let path = dataset.beside("_token_metrics.json");
+                outputs.metrics(Metrics { path, content: dataset.token_metrics(&one, counter) });
+            }
             outputs.end_dataset(Metrics {
                 path: dataset.beside("_metrics.json"),
                 content: dataset.metrics(&one, false),
             })?;
+        }
+        if let Some(counter) = &preparation.tokens {
+            let path = preparation.output.join(format!("{}_token_metrics.json", kind.as_str()));
+            outputs.metrics(Metrics { path, content: first.token_metrics(&all, counter) });
         }
         let path = preparation.output.join(format!("{}_metrics.json", kind.as_str()));
         let file = outputs.end_kind(Metrics { path, content: first.metrics(&all, true) })?;
@@ -243,7 +255,25 @@ impl Dataset {
         content.extend(rows.to_json());
         content
     }
+
+    /// The content of a file of token counts. It is a file of its own, because NeMo Gym compares its own statistics with
+    /// the whole file that it finds.
+    fn token_metrics(&self, rows: &Accumulated, counter: &TokenCounter) -> Map<String, Value> {
+        let mut content = Map::new();
+        content.insert("name".to_owned(), self.name.as_str().into());
+        content.insert("type".to_owned(), self.kind.as_str().into());
+        content.insert("jsonl_fpath".to_owned(), self.jsonl_fpath.as_str().into());
+        content.insert("num_repeats".to_owned(), self.num_repeats.into());
+        let tokenizer = counter.path().file_name().map(|name| name.to_string_lossy().into_owned());
+        content.insert("tokenizer".to_owned(), tokenizer.into());
+        content.insert(TOKENIZER_DIGEST.to_owned(), counter.sha256().into());
+        content.extend(rows.tokens_to_json());
+        content
+    }
 }
+
+/// The digest of the tokenizer in a file of token counts: counts of different tokenizers are not compared.
+const TOKENIZER_DIGEST: &str = "tokenizer_sha256";
 
 fn file_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PrepareError + use<> {
     let path = path.display().to_string();

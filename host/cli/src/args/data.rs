@@ -20,7 +20,7 @@ pub(crate) enum DataCommand {
 
 const PREPARE_HELP: &str = "\
 Options of NeMo Gym's `ng_prepare_data` and `gym dataset collate` are understood as KEY=VALUE:
-  +mode=…  +output_dirpath=…  +should_download=…  +overwrite_metrics_conflicts=…";
+  +mode=…  +output_dirpath=…  +overwrite_metrics_conflicts=…";
 
 #[derive(Args)]
 pub(crate) struct PrepareArgs {
@@ -44,6 +44,10 @@ pub(crate) struct PrepareArgs {
     /// Write the files although rows are not right: such rows are copied as they are and not counted.
     #[arg(long)]
     pub keep_invalid_rows: bool,
+    /// Count tokens with this `tokenizer.json` (or the one in this model's folder), into files
+    /// `<stem>_token_metrics.json`; the same as `tokenizer=…`. Without one, words stand for tokens, as in NeMo Gym.
+    #[arg(long, value_name = "FILE", env = "GYM_HOST_TOKENIZER")]
+    pub tokenizer: Option<PathBuf>,
     /// Threads that check rows; by default one for each core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,

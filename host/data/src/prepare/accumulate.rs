@@ -90,6 +90,8 @@ pub(super) struct Accumulated {
     examples: u64,
     tools: Numbers,
     words: Numbers,
+    tokens: Numbers,
+    all_tokens: u64,
     turns: Numbers,
     temperature: Numbers,
     extras: IndexMap<String, Extra>,
@@ -102,6 +104,10 @@ impl Accumulated {
         self.tools.merge_one(facts.tools);
         self.words.merge_one(Some(facts.words));
         self.turns.merge_one(facts.turns);
+        if let Some(tokens) = facts.tokens {
+            self.tokens.merge_one(Some(tokens as f64));
+            self.all_tokens += tokens;
+        }
         self.temperature.merge_one(facts.temperature);
         let mut mixed = None;
         for (name, observation) in &facts.others {
@@ -122,6 +128,15 @@ impl Accumulated {
             }
         }
         mixed.map_or(Ok(()), Err)
+    }
+
+    /// What the file of token counts says of the rows.
+    pub(super) fn tokens_to_json(&self) -> Map<String, Value> {
+        let mut metrics = Map::new();
+        metrics.insert("Number of examples".to_owned(), json!(self.examples));
+        metrics.insert("Number of tokens".to_owned(), self.tokens.to_json());
+        metrics.insert("Total number of tokens".to_owned(), json!(self.all_tokens));
+        metrics
     }
 
     /// What the file of metrics says of the rows.
@@ -153,6 +168,8 @@ impl Accumulated {
         self.tools.merge(&other.tools);
         self.words.merge(&other.words);
         self.turns.merge(&other.turns);
+        self.tokens.merge(&other.tokens);
+        self.all_tokens += other.all_tokens;
         self.temperature.merge(&other.temperature);
         for (name, extra) in &other.extras {
             self.extras.insert(name.clone(), extra.clone());

@@ -10,7 +10,10 @@ use gym_protocol::{
     validate::{Errors, LocPart, Path},
 };
 
-use crate::python_json::{dump, dump_like};
+use crate::{
+    python_json::{dump, dump_like},
+    tokens::TokenCounter,
+};
 
 use super::dataset::{Dataset, RowError};
 
@@ -21,6 +24,7 @@ pub(super) struct Facts {
     pub(super) words: f64,
     pub(super) turns: Option<f64>,
     pub(super) temperature: Option<f64>,
+    pub(super) tokens: Option<u64>,
     pub(super) others: Vec<(String, Observation)>,
 }
 
@@ -49,7 +53,12 @@ pub(super) struct Prepared {
 }
 
 /// Reads the text of one line.
-pub(super) fn read(text: &bytes::Bytes, dataset: &Dataset, digests: &Digests) -> Prepared {
+pub(super) fn read(
+    text: &bytes::Bytes,
+    dataset: &Dataset,
+    digests: &Digests,
+    tokens: Option<&TokenCounter>,
+) -> Prepared {
     let members = Raw::parse(text.clone()).and_then(|row| row.members());
     let mut row = match members {
         Ok(row) => row,
@@ -68,7 +77,16 @@ pub(super) fn read(text: &bytes::Bytes, dataset: &Dataset, digests: &Digests) ->
         errors.push(RowError { field: "responses_create_params".to_owned(), reason: error.to_string() });
     }
     // Who runs the row is no property of the data.
-    let facts = facts(&row, digests, &mut errors);
+    let mut facts = facts(&row, digests, &mut errors);
+    if let (Some(counter), Some(params)) = (tokens, row.get("responses_create_params").filter(|_| errors.is_empty())) {
+        match counter.count_prompt(params.bytes()) {
+            Ok(tokens) => facts.tokens = Some(tokens),
+            Err(error) => errors.push(RowError {
+                field: "responses_create_params".to_owned(),
+                reason: format!("the tokenizer cannot read it: {error}"),
+            }),
+        }
+    }
     if let Some(check) = &dataset.check {
         errors.extend(check(&row));
     }

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    PrepareError,
+    PrepareError, TOKENIZER_DIGEST,
     conflict::differences,
     dataset::{Dataset, DatasetKind, beside},
     file_error,
@@ -91,10 +91,14 @@ impl Outputs {
         if let Some(file) = self.dataset.take() {
             self.close(file)?;
         }
-        // Two datasets of one file have the same statistics, or the last one's are written.
+        self.metrics(metrics);
+        Ok(())
+    }
+
+    /// A file of statistics. Two datasets of one file have the same statistics, or the last one's are written.
+    pub(super) fn metrics(&mut self, metrics: Metrics) {
         self.metrics.retain(|known| known.path != metrics.path);
         self.metrics.push(metrics);
-        Ok(())
     }
 
     pub(super) fn end_kind(&mut self, metrics: Metrics) -> Result<PathBuf, PrepareError> {
@@ -126,6 +130,7 @@ impl Outputs {
                 Err(error) => return Err(file_error("read", &metrics.path)(error)),
             };
             let differences = match serde_json::from_slice::<Map<String, Value>>(&old) {
+                Ok(old) if old.get(TOKENIZER_DIGEST) != metrics.content.get(TOKENIZER_DIGEST) => Vec::new(),
                 Ok(old) => differences(&old, &metrics.content),
                 Err(error) => vec![format!("it is not a JSON object: {error}")],
             };

@@ -12,10 +12,13 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::jsonl::{BlankLines, JsonlError, Reader};
+use crate::{
+    jsonl::{BlankLines, JsonlError, Reader},
+    tokens::TokenCounter,
+};
 
 use super::{
-    PrepareError, PrepareEvent, Prepared, Problem,
+    Preparation, PrepareError, PrepareEvent, Prepared, Problem,
     accumulate::Accumulated,
     dataset::{Dataset, RowError},
     facts::{self, Digests},
@@ -46,7 +49,7 @@ struct Checked {
 /// Checks the rows of a dataset, writes them, and counts them.
 pub(super) fn run(
     dataset: &Dataset,
-    threads: usize,
+    preparation: &Preparation,
     outputs: &mut Outputs,
     prepared: &mut Prepared,
     observer: &mut dyn FnMut(PrepareEvent<'_>),
@@ -58,9 +61,11 @@ pub(super) fn run(
     let blocks = Arc::new(Mutex::new(blocks));
     thread::scope(|scope| {
         let reading = scope.spawn(move || read(reader, dataset, &send_block));
-        for _ in 0..threads.max(1) {
+        for _ in 0..preparation.threads.max(1) {
             let (blocks, send, digests) = (Arc::clone(&blocks), send_checked.clone(), &digests);
-            scope.spawn(move || check(dataset, digests, &blocks, &send));
+            // Each thread has its own: the copies keep their caches of words apart.
+            let tokens = preparation.tokens.clone();
+            scope.spawn(move || check(dataset, digests, tokens.as_ref(), &blocks, &send));
         }
         // Whoever finds nobody at the other end of a channel ends: at an error `checked` is dropped, then the last
         // thread that checks drops `blocks`.
@@ -99,11 +104,17 @@ fn read(mut reader: Reader, dataset: &Dataset, send: &SyncSender<Block>) -> Resu
     Ok(())
 }
 
-fn check(dataset: &Dataset, digests: &Digests, blocks: &Mutex<Receiver<Block>>, send: &SyncSender<Checked>) {
+fn check(
+    dataset: &Dataset,
+    digests: &Digests,
+    tokens: Option<&TokenCounter>,
+    blocks: &Mutex<Receiver<Block>>,
+    send: &SyncSender<Checked>,
+) {
     loop {
         let block = blocks.lock().expect("no holder of this lock panics").recv();
         let Ok(Block { number, lines, bytes }) = block else { return };
-        let rows = lines.into_iter().map(|(line, text)| (line, facts::read(&text, dataset, digests))).collect();
+        let rows = lines.into_iter().map(|(line, text)| (line, facts::read(&text, dataset, digests, tokens))).collect();
         if send.send(Checked { number, rows, bytes }).is_err() {
             return;
         }

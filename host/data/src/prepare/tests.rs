@@ -26,6 +26,7 @@ impl Case {
             overwrite_metrics_conflicts: false,
             keep_invalid_rows: false,
             threads: 2,
+            tokens: None,
         };
         Self { folder, preparation }
     }
@@ -209,6 +210,35 @@ fn a_conflict_leaves_what_was_there() {
             "out/example_metrics.json"
         ]
     );
+}
+
+#[test]
+fn tokens_are_counted_in_files_of_their_own() {
+    let row = |words: &str| format!("{{\"responses_create_params\":{{\"input\":\"{words}\"}}}}\n");
+    let mut case = Case::new(&(row("one two") + &row("one two three four")));
+    case.dataset().num_repeats = 2;
+    let tokenizer = crate::tokens::tests::words();
+    case.preparation.tokens = Some(TokenCounter::load(tokenizer.path()).unwrap());
+    case.run().0.unwrap();
+    let counts = case.json("example_token_metrics.json");
+    assert_eq!(counts["Number of examples"], 4);
+    assert_eq!(counts["Total number of tokens"], 12);
+    // 2, 2, 4, 4: the squares of the distances add up to 4, a third of that is 1.333, its root 1.1547.
+    let expected = json!({"Total # non-null values": 4, "Average": 3.0, "Min": 2.0, "Max": 4.0,
+        "Standard deviation": 1.15});
+    assert_eq!(counts["Number of tokens"], expected);
+    assert_eq!(case.json("out/example_token_metrics.json")["Number of tokens"], expected);
+    assert!(case.json("example_metrics.json").get("Number of tokens").is_none(), "NeMo Gym's file has its keys only");
+    // The same tokenizer must count the same again; another one may count otherwise.
+    std::fs::write(case.folder.path().join("example.jsonl"), row("one")).unwrap();
+    for name in ["example_metrics.json", "out/example_metrics.json"] {
+        std::fs::remove_file(case.folder.path().join(name)).unwrap();
+    }
+    assert!(matches!(case.run().0, Err(PrepareError::Conflicts { files }) if files.len() == 2));
+    std::fs::write(tokenizer.path(), std::fs::read_to_string(tokenizer.path()).unwrap() + " ").unwrap();
+    case.preparation.tokens = Some(TokenCounter::load(tokenizer.path()).unwrap());
+    case.run().0.unwrap();
+    assert_eq!(case.json("example_token_metrics.json")["Total number of tokens"], 2);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use gym_config::{DatasetSource, Purpose, ServerSettings, Settings};
 use gym_data::prepare::{
     Dataset, DatasetKind, Mode, Preparation, PrepareError, PrepareEvent, Prepared, Slice, prepare,
 };
+use gym_data::tokens::TokenCounter;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -66,6 +67,13 @@ fn preparation(arguments: &PrepareArgs, settings: &Settings, places: &Places) ->
     let threads = arguments
         .threads
         .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |threads| threads as usize);
+    let tokenizer = match &arguments.tokenizer {
+        Some(path) => Some(path.clone()),
+        None => gym.text("tokenizer")?.map(PathBuf::from),
+    };
+    let tokens = tokenizer.map(|path| TokenCounter::load(&path)).transpose().map_err(|error| {
+        Failure::user(chain(&error)).with_hint("give the `tokenizer.json` of a model, or the folder that has it")
+    })?;
     Ok(Preparation {
         mode,
         datasets: datasets(settings, mode, slice, places)?,
@@ -73,6 +81,7 @@ fn preparation(arguments: &PrepareArgs, settings: &Settings, places: &Places) ->
         overwrite_metrics_conflicts: overwrite,
         keep_invalid_rows: arguments.keep_invalid_rows,
         threads,
+        tokens,
     })
 }
 
