@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Sentences as NLTK finds them: the Punkt method of Kiss and Strunk (2006) in the form of `PunktSentenceTokenizer`.
+//!
+//! A full stop, question mark or exclamation mark ends a sentence when white space or closing punctuation follows,
+//! unless it belongs to an abbreviation, an initial, an ellipsis or an ordinal number. What an abbreviation is, and
+//! which words begin sentences, NLTK has learnt from newspapers; here these are lists of our own (see `lexicon`).
+
+use gym_env::text::is_space;
+
+use crate::{
+    lexicon::{is_abbreviation, is_common, is_written_small, starts_sentences},
+    python::is_digit,
+};
+
+/// Marks that close what stands before them, and go with the sentence before.
+const CLOSERS: [char; 5] = ['"', '\'', ')', ']', '}'];
+
+/// Characters that cannot stand in words.
+fn is_no_word_character(c: char) -> bool {
+    matches!(c, ')' | '"' | ';' | '}' | ']' | '*' | ':' | '@' | '\'' | '(' | '{' | '[' | '?' | '!')
+}
+
+/// Characters that do not begin a word.
+fn begins_no_word(c: char) -> bool {
+    matches!(c, '(' | '"' | '`' | '{' | '[' | ':' | ';' | '&' | '#' | '*' | '@' | ')' | '}' | ']' | '-' | ',')
+}
+
+fn is_end_mark(c: char) -> bool {
+    matches!(c, '.' | '?' | '!')
+}
+
+/// The sentences of a text, in order.
+pub(crate) fn sentences(text: &str) -> Vec<String> {
+    let chars: Vec<char> = text.chars().collect();
+    realign(&chars, slices(&chars)).into_iter().map(|(start, end)| chars[start..end].iter().collect()).collect()
+}
+
+/// A place where a sentence may end: after the mark at `mark`.
+struct Candidate {
+    /// Where the word before it begins.
+    word: usize,
+    /// Where the mark is.
+    mark: usize,
+    /// Where the next word begins and ends, when white space comes before it.
+    next: Option<(usize, usize)>,
+}
+
+impl Candidate {
+    /// The word, the mark, and what follows, up to here.
+    fn context_end(&self) -> usize {
+        self.next.map_or(self.mark + 2, |(_, end)| end)
+    }
+}
+
+/// All end marks with closing punctuation, or white space and a word, after them; of marks in one word the last one.
+fn candidates(chars: &[char]) -> Vec<Candidate> {
+    let mut found: Vec<Candidate> = Vec::new();
+    let mut last: Option<Candidate> = None;
+    // Where the word before the last mark begins and ends.
+    let (mut start, mut stop) = (0, 0);
+    for (mark, _) in chars.iter().enumerate().filter(|(_, c)| is_end_mark(**c)) {
+        let next = match chars.get(mark + 1) {
+            Some(c) if is_no_word_character(*c) => None,
+            Some(c) if is_space(*c) => {
+                let Some(begin) = (mark + 1..chars.len()).find(|at| !is_space(chars[*at])) else { continue };
+                let end = (begin..chars.len()).find(|at| is_space(chars[*at])).unwrap_or(chars.len());
+                Some((begin, end))
+            }
+            _ => continue,
+        };
+        // Only ASCII white space counts here, and none directly after the last mark's word.
+        let space = (stop + 1..mark).rev().find(|at| matches!(chars[*at], ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}'));
+        let word = space.map_or(start, |at| at + 1);
+        if let Some(last) = last.take()
+            && stop <= word
+        {
+            found.push(last);
+        }
+        (start, stop) = (word, mark);
+        last = Some(Candidate { word, mark, next });
+    }
+    found.extend(last);
+    found
+}
+
+/// From where to where sentences go, with closing punctuation still at the beginning of the next one.
+fn slices(chars: &[char]) -> Vec<(usize, usize)> {
+    let mut slices = Vec::new();
+    let mut begin = 0;
+    for candidate in candidates(chars) {
+        if has_break(&chars[candidate.word..candidate.context_end()]) {
+            slices.push((begin, candidate.mark + 1));
+            begin = candidate.next.map_or(candidate.mark + 1, |(next, _)| next);
+        }
+    }
+    let end = chars.iter().rposition(|c| !is_space(*c)).map_or(0, |last| last + 1);
+    slices.push((begin, end.max(begin)));
+    slices
+}
+
+/// Moves closing punctuation from the beginning of a sentence to the end of the one before.
+fn realign(chars: &[char], slices: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
+    let mut moved = 0;
+    let mut sentences = Vec::new();
+    for (index, (start, stop)) in slices.iter().enumerate() {
+        let (start, mut end) = ((start + moved).min(*stop), *stop);
+        moved = 0;
+        if let Some((next, next_stop)) = slices.get(index + 1)
+            && let Some((closers, taken)) = closing(&chars[*next..*next_stop])
+        {
+            end = next + closers;
+            moved = taken;
+            sentences.push((start, end));
+            continue;
+        }
+        if start < end {
+            sentences.push((start, end));
+        }
+    }
+    sentences
+}
+
+/// How many characters at the beginning close something, and how many these are with the white space after them. None
+/// when no white space, dashes or the end come after them.
+fn closing(chars: &[char]) -> Option<(usize, usize)> {
+    let closers = chars.iter().take_while(|c| CLOSERS.contains(c)).count();
+    let rest = &chars[closers..];
+    let spaces = rest.iter().take_while(|c| is_space(**c)).count();
+    let ends = rest.is_empty() || spaces > 0 || rest.starts_with(&['-', '-']);
+    (closers > 0 && ends).then_some((closers, closers + spaces))
+}
+
+/// A word in the context of a mark.
+struct Token {
+    text: Vec<char>,
+    /// In small letters; none for a number.
+    word: Option<String>,
+    breaks: bool,
+    abbreviates: bool,
+    is_ellipsis: bool,
+}
+
+impl Token {
+    fn new(text: Vec<char>) -> Self {
+        let lower: String = text.iter().collect::<String>().to_lowercase();
+        let word = (!is_numeric(&lower)).then_some(lower);
+        let mut token = Self { text, word, breaks: false, abbreviates: false, is_ellipsis: false };
+        match token.text.as_slice() {
+            [c] if is_end_mark(*c) => token.breaks = true,
+            ['.', '.', rest @ ..] if rest.iter().all(|c| *c == '.') => token.is_ellipsis = true,
+            [.., '.', '.'] => {}
+            [before @ .., '.'] => {
+                let before = before.iter().collect::<String>().to_lowercase();
+                let part = before.rsplit('-').next().unwrap_or_default();
+                token.abbreviates = is_abbreviation(&before) || is_abbreviation(part);
+                token.breaks = !token.abbreviates;
+            }
+            _ => {}
+        }
+        token
+    }
+
+    fn ends_with_stop(&self) -> bool {
+        self.text.last() == Some(&'.')
+    }
+
+    fn is_initial(&self) -> bool {
+        matches!(self.text.as_slice(), [letter, '.'] if letter.is_alphabetic())
+    }
+
+    fn is_number(&self) -> bool {
+        self.word.is_none()
+    }
+
+    /// The word as a next one is looked up: without its full stop when that ends a sentence.
+    fn looked_up(&self) -> &str {
+        match self.word.as_deref() {
+            Some(word) if self.breaks && word.len() > 1 => word.strip_suffix('.').unwrap_or(word),
+            word => word.unwrap_or_default(),
+        }
+    }
+
+    fn begins_with_capital(&self) -> bool {
+        self.text.first().is_some_and(|c| c.is_uppercase())
+    }
+
+    /// What its letters say: whether it begins a sentence, or does not, if that can be told.
+    fn begins_sentence(&self) -> Option<bool> {
+        match self.text.first() {
+            _ if matches!(self.text.as_slice(), [';' | ':' | ',' | '.' | '!' | '?']) => Some(false),
+            Some(first) if first.is_uppercase() && is_common(self.looked_up()) => Some(true),
+            Some(first) if first.is_lowercase() => Some(false),
+            _ => None,
+        }
+    }
+}
+
+fn is_numeric(word: &str) -> bool {
+    let rest = word.strip_prefix('-').unwrap_or(word);
+    let rest = rest.strip_prefix(['.', ',']).unwrap_or(rest);
+    let mut chars = rest.chars();
+    chars.next().is_some_and(is_digit) && chars.all(|c| is_digit(c) || matches!(c, ',' | '.' | '-'))
+}
+
+/// Whether a sentence ends in this context, before its last word.
+fn has_break(context: &[char]) -> bool {
+    let mut tokens: Vec<Token> =
+        context.split(|c| *c == '\n').flat_map(words).map(|word| Token::new(word.to_vec())).collect();
+    for index in 1..tokens.len() {
+        let (before, after) = tokens.split_at_mut(index);
+        reconsider(&mut before[index - 1], &after[0]);
+    }
+    let count = tokens.len();
+    tokens.iter().take(count.saturating_sub(1)).any(|token| token.breaks)
+}
+
+/// Decides again whether a sentence ends after a word, in the light of the next one.
+fn reconsider(token: &mut Token, next: &Token) {
+    if !token.ends_with_stop() {
+        return;
+    }
+    let is_initial = token.is_initial();
+    let begins_sentence = next.begins_sentence();
+    if (token.abbreviates || token.is_ellipsis) && !is_initial {
+        let is_starter = next.begins_with_capital() && starts_sentences(next.looked_up());
+        if begins_sentence == Some(true) || is_starter {
+            token.breaks = true;
+            return;
+        }
+    }
+    if is_initial || token.is_number() {
+        let may_be_name = next.begins_with_capital() && !is_written_small(next.looked_up());
+        let is_name = is_initial && begins_sentence.is_none() && may_be_name;
+        if begins_sentence == Some(false) || is_name {
+            token.breaks = false;
+            token.abbreviates = true;
+        }
+    }
+}
+
+/// The words of a line; punctuation other than full stops stands alone.
+fn words(line: &[char]) -> Vec<&[char]> {
+    let mut words = Vec::new();
+    let mut at = 0;
+    while at < line.len() {
+        if is_space(line[at]) {
+            at += 1;
+            continue;
+        }
+        let mut end = at + mark_length(&line[at..]).unwrap_or(1);
+        if end == at + 1 && mark_length(&line[at..]).is_none() && !begins_no_word(line[at]) {
+            while end < line.len() && !ends_word(&line[end..]) {
+                end += 1;
+            }
+        }
+        words.push(&line[at..end]);
+        at = end;
+    }
+    words
+}
+
+/// Whether a word ends before this.
+fn ends_word(rest: &[char]) -> bool {
+    let ends = |rest: &[char]| match rest.first() {
+        None => true,
+        Some(c) => is_space(*c) || is_no_word_character(*c) || mark_length(rest).is_some(),
+    };
+    ends(rest) || rest[0] == ',' && ends(&rest[1..])
+}
+
+/// The length of a mark of several characters: dashes, full stops, full stops with white space between.
+fn mark_length(rest: &[char]) -> Option<usize> {
+    let run = |wanted: char| rest.iter().take_while(|c| **c == wanted).count();
+    if run('-') > 1 {
+        return Some(run('-'));
+    }
+    if run('.') > 1 {
+        return Some(run('.'));
+    }
+    let mut spaced = 0;
+    while rest.get(spaced) == Some(&'.') && rest.get(spaced + 1).is_some_and(|c| is_space(*c)) {
+        spaced += 2;
+    }
+    // The last white space must be followed by one more full stop.
+    while spaced >= 4 {
+        if rest.get(spaced) == Some(&'.') {
+            return Some(spaced + 1);
+        }
+        spaced -= 2;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_end_where_a_reader_would_say() {
+        for (text, expected) in [
+            ("", vec![]),
+            ("  ", vec![]),
+            ("One", vec!["One"]),
+            ("One. Two! Three? four", vec!["One.", "Two!", "Three?", "four"]),
+            ("It costs 3.50 euros. Fine.", vec!["It costs 3.50 euros.", "Fine."]),
+            ("Very bad!!! I promise.", vec!["Very bad!!!", "I promise."]),
+            ("Dr. Smith met Mrs. Jones at 5 p.m. today.", vec!["Dr. Smith met Mrs. Jones at 5 p.m. today."]),
+            ("He lives in the U.S. The weather is fine.", vec!["He lives in the U.S.", "The weather is fine."]),
+            ("J. Bach wrote it. We sang.", vec!["J. Bach wrote it.", "We sang."]),
+            ("(It is so.) He said \"Go.\" Then he left.", vec!["(It is so.)", "He said \"Go.\"", "Then he left."]),
+            ("Wait... what? Wait... He came.", vec!["Wait... what?", "Wait...", "He came."]),
+            ("1. Apples\n2. Pears", vec!["1.", "Apples\n2.", "Pears"]),
+            ("1. apples and pears", vec!["1. apples and pears"]),
+            ("End.\n\nStart", vec!["End.", "Start"]),
+            ("no space.here or .5", vec!["no space.here or .5"]),
+        ] {
+            assert_eq!(sentences(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn marks_of_several_characters_are_one_word() {
+        for (text, length) in [("--- x", Some(3)), ("... x", Some(3)), (". . . x", Some(5)), (". .", None), ("-", None)] {
+            assert_eq!(mark_length(&text.chars().collect::<Vec<_>>()), length, "{text}");
+        }
+    }
+}
