@@ -69,7 +69,8 @@ fn candidates(chars: &[char]) -> Vec<Candidate> {
             _ => continue,
         };
         // Only ASCII white space counts here, and none directly after the last mark's word.
-        let space = (stop + 1..mark).rev().find(|at| matches!(chars[*at], ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}'));
+        let space =
+            (stop + 1..mark).rev().find(|at| matches!(chars[*at], ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}'));
         let word = space.map_or(start, |at| at + 1);
         if let Some(last) = last.take()
             && stop <= word
@@ -320,7 +321,8 @@ mod tests {
 
     #[test]
     fn marks_of_several_characters_are_one_word() {
-        for (text, length) in [("--- x", Some(3)), ("... x", Some(3)), (". . . x", Some(5)), (". .", None), ("-", None)] {
+        for (text, length) in [("--- x", Some(3)), ("... x", Some(3)), (". . . x", Some(5)), (". .", None), ("-", None)]
+        {
             assert_eq!(mark_length(&text.chars().collect::<Vec<_>>()), length, "{text}");
         }
     }

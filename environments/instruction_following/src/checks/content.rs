@@ -34,8 +34,8 @@ pub(super) fn constrained_response(_: &mut Arguments<'_>, text: &str) -> Result<
 
 /// The answer ends with the phrase, in any case of letters; a quote may close after it.
 pub(super) fn end_phrase(arguments: &mut Arguments<'_>, text: &str) -> Result<bool, Broken> {
-    let phrase = arguments
-        .stripped_or("end_phrase", &["Any other questions?", "Is there anything else I can help with?"])?;
+    let phrase =
+        arguments.stripped_or("end_phrase", &["Any other questions?", "Is there anything else I can help with?"])?;
     Ok(strip(text).trim_matches('"').to_lowercase().ends_with(strip(&phrase.to_lowercase())))
 }
 

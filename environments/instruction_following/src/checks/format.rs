@@ -62,8 +62,7 @@ pub(super) fn json(_: &mut Arguments<'_>, text: &str) -> Result<bool, Broken> {
 /// A title in double angular brackets.
 pub(super) fn title(_: &mut Arguments<'_>, text: &str) -> Result<bool, Broken> {
     static TITLE: LazyLock<Regex> = LazyLock::new(|| regex(r"<<[^\n]+>>"));
-    let is_filled =
-        |found: &str| !strip(found.trim_start_matches('<').trim_end_matches('>')).is_empty();
+    let is_filled = |found: &str| !strip(found.trim_start_matches('<').trim_end_matches('>')).is_empty();
     Ok(TITLE.find_iter(text).any(|found| is_filled(found.as_str())))
 }
 

@@ -26,8 +26,7 @@ pub(super) fn sentences_count(arguments: &mut Arguments<'_>, text: &str) -> Resu
 
 /// The paragraphs between dividers `***`, each of which takes one white space on either side.
 pub(super) fn divided(text: &str) -> Vec<&str> {
-    static DIVIDER: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"\s?\*\*\*\s?").expect("the pattern is valid"));
+    static DIVIDER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\s?\*\*\*\s?").expect("the pattern is valid"));
     DIVIDER.split(text).collect()
 }
 

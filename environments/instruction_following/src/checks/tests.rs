@@ -66,7 +66,11 @@ fn forbidden_words_are_whole_words() {
         &[("category", true), ("A CAT!", false), ("hot-dog", false), ("dogs", true), ("", true)],
     );
     // The alternative is not bound to the edges of words on both sides.
-    check("keywords:forbidden_words", json!({"forbidden_words": ["a|b"]}), &[("bob", false), ("any", false), ("cc", true)]);
+    check(
+        "keywords:forbidden_words",
+        json!({"forbidden_words": ["a|b"]}),
+        &[("bob", false), ("any", false), ("cc", true)],
+    );
 }
 
 #[test]
@@ -82,7 +86,11 @@ fn letters_are_counted_in_any_case() {
 #[test]
 fn the_language_is_that_of_the_whole_answer() {
     let german = "Das Wetter war die ganze Woche schön, und wir sind an den Strand gegangen.";
-    check("language:response_language", json!({"language": "de"}), &[(german, true), ("We went there by train today.", false)]);
+    check(
+        "language:response_language",
+        json!({"language": "de"}),
+        &[(german, true), ("We went there by train today.", false)],
+    );
     // Nothing to tell a language from counts as followed.
     check("language:response_language", json!({"language": "de"}), &[("123", true), ("", true)]);
     assert_eq!(follows("language:response_language", &json!({"language": "xx"}), german), None);
@@ -155,7 +163,7 @@ fn placeholders_are_in_square_brackets_on_one_line() {
     check(
         "detectable_content:number_placeholders",
         json!({"num_placeholders": 2}),
-        &[("[name] and [place]", true), ("[]" , false), ("[a][b]", true), ("[a\n] [b]", false), ("[a [b]", false)],
+        &[("[name] and [place]", true), ("[]", false), ("[a][b]", true), ("[a\n] [b]", false), ("[a [b]", false)],
     );
     check("detectable_content:number_placeholders", json!({"num_placeholders": 0}), &[("none", true)]);
 }
@@ -163,7 +171,11 @@ fn placeholders_are_in_square_brackets_on_one_line() {
 #[test]
 fn a_postscript_begins_with_its_marker() {
     let name = "detectable_content:postscript";
-    check(name, json!({"postscript_marker": "P.S."}), &[("Bye.\np.s. one more", true), ("p. s. x", true), ("PS: x", false)]);
+    check(
+        name,
+        json!({"postscript_marker": "P.S."}),
+        &[("Bye.\np.s. one more", true), ("p. s. x", true), ("PS: x", false)],
+    );
     check(name, json!({"postscript_marker": "P.P.S"}), &[("p.p.s more", true), ("P. P. S", true), ("P.S. x", false)]);
     check(name, json!({"postscript_marker": "Note:"}), &[("the NOTE: here", true), ("noted", false)]);
     assert_eq!(follows(name, &json!({"postscript_marker": 5}), "5"), None);
@@ -192,10 +204,18 @@ fn a_constrained_response_contains_one_of_three_sentences() {
     check(
         "detectable_format:constrained_response",
         json!({}),
-        &[("My answer is yes.", true), ("So: My answer is maybe. Bye", true), ("my answer is no.", false), ("yes", false)],
+        &[
+            ("My answer is yes.", true),
+            ("So: My answer is maybe. Bye", true),
+            ("my answer is no.", false),
+            ("yes", false),
+        ],
     );
     assert_eq!(follows("detectable_format:constrained_response", &json!({"num": 1}), "My answer is no."), None);
-    assert_eq!(follows("detectable_format:constrained_response", &json!({"num": null}), "My answer is no."), Some(true));
+    assert_eq!(
+        follows("detectable_format:constrained_response", &json!({"num": null}), "My answer is no."),
+        Some(true)
+    );
 }
 
 #[test]
@@ -218,7 +238,11 @@ fn highlights_are_between_stars() {
 fn sections_begin_with_the_splitter_and_a_number() {
     let name = "detectable_format:multiple_sections";
     let two = json!({"section_spliter": "Section", "num_sections": 2});
-    check(name, two, &[("Section 1\na\nSection 2\nb", true), ("Section1 Section 22", true), ("SECTION 1 Section 2", false)]);
+    check(
+        name,
+        two,
+        &[("Section 1\na\nSection 2\nb", true), ("Section1 Section 22", true), ("SECTION 1 Section 2", false)],
+    );
     let group = json!({"section_spliter": "(Part)", "num_sections": 2});
     check(name, group, &[("Part 1", true), ("none", false)]);
 }
@@ -315,7 +339,12 @@ fn the_end_is_a_phrase_in_any_case() {
     check(
         "startend:end_checker",
         json!({"end_phrase": "That is all."}),
-        &[("Well. THAT IS ALL. ", true), ("\"That is all.\"", true), ("That is all. Bye", false), ("That is all", false)],
+        &[
+            ("Well. THAT IS ALL. ", true),
+            ("\"That is all.\"", true),
+            ("That is all. Bye", false),
+            ("That is all", false),
+        ],
     );
 }
 
@@ -339,7 +368,11 @@ fn english_is_all_in_one_case() {
     check(
         "change_case:english_lowercase",
         json!({}),
-        &[(lower, true), ("The weather has been lovely all week.", false), ("das wetter war die ganze woche schön.", false)],
+        &[
+            (lower, true),
+            ("The weather has been lovely all week.", false),
+            ("das wetter war die ganze woche schön.", false),
+        ],
     );
     let upper = "THE WEATHER HAS BEEN LOVELY ALL WEEK, AND WE WENT TO THE BEACH TO SWIM.";
     check("change_case:english_capital", json!({}), &[(upper, true), (lower, false), ("123", false)]);
@@ -354,7 +387,11 @@ fn some_punctuation_is_avoided() {
 
 #[test]
 fn the_answer_is_in_quotes() {
-    check("startend:quotation", json!({}), &[(" \"Yes.\"\n", true), ("\"", false), ("\"Yes.", false), ("“Yes.”", false)]);
+    check(
+        "startend:quotation",
+        json!({}),
+        &[(" \"Yes.\"\n", true), ("\"", false), ("\"Yes.", false), ("“Yes.”", false)],
+    );
 }
 
 #[test]
@@ -405,14 +442,22 @@ fn keywords_occur_once_or_twice_or_not_between_spaces() {
 
 #[test]
 fn first_and_last_words_are_given() {
-    check("first_word:first_word_answer", json!({"first_word": "Well"}), &[("well then", true), ("Well, then", false), ("", false)]);
+    check(
+        "first_word:first_word_answer",
+        json!({"first_word": "Well"}),
+        &[("well then", true), ("Well, then", false), ("", false)],
+    );
     check(
         "first_word:first_word_sent",
         json!({"first_word": "we"}),
         &[("We came. We saw.", true), ("We came. I saw.", false), ("", true), ("We came?!", false)],
     );
     check("first_word:first_word_sent", json!({"first_word": ["we", "x"]}), &[("We came.", true)]);
-    check("last_word:last_word_answer", json!({"last_word": "end"}), &[("The End!", true), ("The end is near", false), ("", false)]);
+    check(
+        "last_word:last_word_answer",
+        json!({"last_word": "end"}),
+        &[("The End!", true), ("The end is near", false), ("", false)],
+    );
     check(
         "last_word:last_word_sent",
         json!({"last_word": "home"}),
@@ -422,7 +467,11 @@ fn first_and_last_words_are_given() {
 
 #[test]
 fn small_words_letters_and_compositions_are_counted() {
-    check("count:lowercase_counting", json!({"N": 2}), &[("One two Three four", true), ("a b c", false), ("é a1 b_c", true)]);
+    check(
+        "count:lowercase_counting",
+        json!({"N": 2}),
+        &[("One two Three four", true), ("a b c", false), ("é a1 b_c", true)],
+    );
     check("letters:letter_counting", json!({"N": 3, "relation": "at least"}), &[("a1B2c", true), ("éab", false)]);
     check("letters:letter_counting", json!({"N": 3, "relation": "less than"}), &[("ab", true), ("abc", false)]);
     check("letters:letter_counting", json!({"N": 3, "relation": "around"}), &[("abc", false)]);
@@ -442,7 +491,11 @@ fn small_words_letters_and_compositions_are_counted() {
 
 #[test]
 fn palindromes_positions_and_frames_are_found() {
-    check("keywords:palindrome", json!({}), &[("the level field", true), ("Level field", false), ("I am", true), ("", false)]);
+    check(
+        "keywords:palindrome",
+        json!({}),
+        &[("the level field", true), ("Level field", false), ("I am", true), ("", false)],
+    );
     let kwargs = json!({"keyword": "sea", "n": 2, "m": 3});
     check(
         "keywords:keyword_specific_position",
@@ -463,5 +516,9 @@ fn what_is_missing_is_drawn_and_the_draw_follows_from_the_seed() {
     }
     // Two to three small words at most, whichever was drawn.
     check("count:lowercase_counting", json!({"N": 0}), &[("a b", true), ("a b c d", false)]);
-    check("detectable_content:number_placeholders", json!({"num_placeholders": -1}), &[("[a][b][c][d]", true), ("", false)]);
+    check(
+        "detectable_content:number_placeholders",
+        json!({"num_placeholders": -1}),
+        &[("[a][b][c][d]", true), ("", false)],
+    );
 }
