@@ -17,7 +17,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Install what the other commands need: the WebAssembly targets of the Rust toolchain.
+    /// Install what building environments takes: the WebAssembly targets of the Rust toolchain, and a C compiler.
     Setup,
     /// Build everything, serve the example environments, let an agent work on their tasks against a scripted model, and
     /// print the rewards.
@@ -40,7 +40,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Setup => setup::wasm_targets(),
+        Command::Setup => setup::for_environments(),
         Command::Quickstart { repeats } => quickstart::run(repeats),
         Command::Test(options) => test::run(&options),
         Command::Bench { arguments } => bench(&arguments),
@@ -49,7 +49,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {
-    setup::wasm_targets()?;
+    setup::for_environments()?;
     shell::cargo(["build", "--release", "-p", "gym-host", "-p", "gym-bench"]).run()?;
     let host = shell::root().join("target/release/gym-host");
     shell::command(&host).args(["build", "--all"]).run()?;

@@ -12,8 +12,17 @@ const TARGETS: [&str; 2] = ["wasm32-wasip2", "wasm32-wasip1"];
 
 const CARGO_COMPONENT: &str = "0.21.1";
 
+/// Zig's version; its Python package has the same.
+const ZIG: &str = "0.13.0";
+
+/// Everything that building the environments takes.
+pub(crate) fn for_environments() -> anyhow::Result<()> {
+    wasm_targets()?;
+    wasm_c_compiler()
+}
+
 /// Adds the WebAssembly targets to the Rust toolchain.
-pub(crate) fn wasm_targets() -> anyhow::Result<()> {
+fn wasm_targets() -> anyhow::Result<()> {
     let installed = shell::command("rustup").args(["target", "list", "--installed"]).read_quietly().unwrap_or_default();
     let missing: Vec<&str> =
         TARGETS.into_iter().filter(|target| !installed.lines().any(|line| line.trim() == *target)).collect();
@@ -66,4 +75,33 @@ pub(crate) fn python_clients() -> anyhow::Result<PathBuf> {
 /// nextest if it is there, plain `cargo test` otherwise.
 pub(crate) fn has_nextest() -> bool {
     shell::cargo(["nextest", "--version"]).read_quietly().is_some()
+}
+
+/// A C compiler that makes WebAssembly, for environments with parts in C (SQLite): Zig's, from its Python package, in a
+/// folder of this repository. `environments/.cargo/config.toml` tells build scripts of it. Not needed where
+/// `CC_wasm32_wasip2` names another one.
+fn wasm_c_compiler() -> anyhow::Result<()> {
+    if std::env::var_os("CC_wasm32_wasip2").is_some() {
+        return Ok(());
+    }
+    let venv = shell::root().join("target/tools/zig");
+    let python = venv.join("bin/python");
+    let stamp = venv.join("installed-version.txt");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == ZIG) {
+        return Ok(());
+    }
+    let requirement = format!("ziglang=={ZIG}");
+    let install = || {
+        if !python.exists() {
+            shell::command("python3").args(["-m", "venv"]).arg(&venv).run()?;
+        }
+        shell::command(&python).args(["-m", "pip", "install", "--quiet", "--only-binary", ":all:", &requirement]).run()
+    };
+    install().with_context(|| {
+        format!(
+            "the C compiler for WebAssembly could not be installed; the environment `sql` needs it: install the Python \
+             package `{requirement}` into `target/tools/zig`, or set CC_wasm32_wasip2 to another compiler"
+        )
+    })?;
+    std::fs::write(&stamp, ZIG).context("failed to note the installed version of Zig")
 }

@@ -45,7 +45,7 @@ impl Tally {
 
 /// Runs everything, and fails if anything failed.
 pub(crate) fn run(options: &TestOptions) -> anyhow::Result<()> {
-    setup::wasm_targets()?;
+    setup::for_environments()?;
     let mut tally = Tally::default();
 
     // What the tests need: the binary, the environments, and the guests that misbehave.

@@ -93,11 +93,16 @@ fn build_workspace(
         .args(["build", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics"])
         .arg("--manifest-path")
         .arg(workspace);
-    let mut packages = Vec::new();
+    if let Some(folder) = workspace.parent() {
+        // Cargo looks for its configuration from here upwards: it may name a C compiler.
+        command.current_dir(folder);
+    }
     for folder in folders {
-        let package = package_name(folder)?;
-        command.args(["--package", &package]);
-        packages.push(package);
+        let manifest = manifest(folder)?;
+        if manifest.needs_c_compiler {
+            require_c_compiler(folder, workspace)?;
+        }
+        command.args(["--package", &manifest.package]);
     }
     // Coverage and similar flags of an outer cargo are not meant for guests.
     command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
@@ -138,14 +143,41 @@ fn require_target() -> Result<(), Failure> {
         .with_hint(format!("run `rustup target add {TARGET}`")))
 }
 
-fn package_name(folder: &EnvironmentFolder) -> Result<String, Failure> {
+/// Fails with one clear line when an environment has parts in C and nothing here compiles them. Whatever
+/// `CC_wasm32_wasip2` names is believed; the checkout's own compiler is there once it was set up.
+fn require_c_compiler(folder: &EnvironmentFolder, workspace: &Path) -> Result<(), Failure> {
+    let is_named = std::env::var_os("CC_wasm32_wasip2").is_some();
+    let own = workspace.parent().and_then(Path::parent).map(|root| root.join("target/tools/zig/bin/python"));
+    if is_named || own.is_some_and(|program| program.is_file()) {
+        return Ok(());
+    }
+    let reason =
+        format!("the environment `{}` has parts in C, and there is no C compiler for WebAssembly", folder.name);
+    Err(Failure::user(reason).with_hint("run `cargo xtask setup`, or set CC_wasm32_wasip2 to a compiler"))
+}
+
+/// What a build needs to know of an environment's Cargo.toml.
+struct Manifest {
+    package: String,
+    /// `package.metadata.gym-host.c-compiler`.
+    needs_c_compiler: bool,
+}
+
+fn manifest(folder: &EnvironmentFolder) -> Result<Manifest, Failure> {
     let path = folder.path.join("Cargo.toml");
     let text = std::fs::read_to_string(&path)
         .map_err(|error| Failure::user(format!("failed to read {}: {error}", path.display())))?;
     let manifest: toml::Table =
         text.parse().map_err(|error| Failure::user(format!("{} is not valid TOML: {error}", path.display())))?;
-    let name = manifest.get("package").and_then(|package| package.get("name")).and_then(|name| name.as_str());
-    name.map(str::to_owned).ok_or_else(|| Failure::user(format!("{} has no `package.name`", path.display())))
+    let package = manifest.get("package");
+    let name = package.and_then(|package| package.get("name")).and_then(|name| name.as_str());
+    let settings = package.and_then(|package| package.get("metadata")?.get("gym-host"));
+    Ok(Manifest {
+        package: name
+            .map(str::to_owned)
+            .ok_or_else(|| Failure::user(format!("{} has no `package.name`", path.display())))?,
+        needs_c_compiler: settings.and_then(|settings| settings.get("c-compiler")?.as_bool()).unwrap_or(false),
+    })
 }
 
 /// The `.wasm` files that cargo reports, by the manifest of their package.
