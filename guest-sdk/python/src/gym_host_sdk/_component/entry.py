@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The component's side of the contract: the way between the bindings' types and ours."""
+
+import importlib
+import sys
+from typing import Any
+
+from componentize_py_types import Err
+from wit_world.imports import host, types
+
+from ..context import Level
+from ..description import Description
+from ..failure import Failure, Fault, JudgeFailed, ModelFailure, Refuse, Reject
+from ..json_text import to_json
+from ..server import Instance, Server
+from ..verdict import Observation
+from . import stand_ins
+
+_instance: Instance | None = None
+
+
+class ComponentHost:
+    """The host behind the component's imports."""
+
+    def config(self) -> str:
+        return host.config()
+
+    def log(self, level: Level, message: str) -> None:
+        host.log(types.Level(int(level)), _sound(message))
+
+    def respond(self, server: str, request: str) -> str:
+        try:
+            return host.respond(_sound(server), request)
+        except Err as error:
+            reason = error.value
+            if isinstance(reason, types.ModelFailure_UnknownServer):
+                raise ModelFailure("unknown-server", reason.value) from None
+            if isinstance(reason, types.ModelFailure_Status):
+                status, body = reason.value
+                raise ModelFailure("status", status=status, body=body) from None
+            raise ModelFailure("unavailable", reason.value) from None
+
+    def read_file(self, path: str) -> bytes:
+        try:
+            return host.read_file(_sound(path))
+        except Err as error:
+            raise Fault(f"failed to read the file `{path}`: {error.value}") from None
+
+    def now(self) -> int:
+        return host.now()
+
+    def random(self) -> int:
+        return host.random()
+
+
+def _sound(text: str) -> str:
+    """Text that UTF-8 can carry."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def load(project: dict[str, Any]) -> type:
+    """Imports the environment. Runs when the component is built."""
+    global _instance
+    stand_ins.install()
+    importlib.import_module(project["module"])
+    if len(Server.declared) != 1:
+        names = ", ".join(f"`{server.cls.__qualname__}`" for server in Server.declared) or "none"
+        raise TypeError(f"the module `{project['module']}` should have one `@resources_server`; it has {names}")
+    environment = Server.declared[0]
+    environment.options["name"] = environment.options["name"] or project["name"]
+    environment.options["version"] = environment.options["version"] or project["version"]
+    _instance = Instance(environment, ComponentHost())
+    for name in ("_strptime", "unicodedata", "zlib", "decimal", "stringprep", "encodings.idna"):
+        importlib.import_module(name)
+    for handler in [*environment.handlers.values(), *environment.tools.values(), *environment.build_steps]:
+        # Mistakes in signatures show now.
+        _ = handler.values, handler.task
+    for handler in environment.build_steps:
+        handler.call(environment.cls, None, None)
+    return ResourcesServer
+
+
+def _raise(failure: Failure) -> Any:
+    if isinstance(failure, Reject):
+        reason: Any = types.Failure_Rejected(_sound(failure.text))
+    elif isinstance(failure, Refuse):
+        reason = types.Failure_Refused(types.Refusal(failure.status, to_json(failure.detail)))
+    elif isinstance(failure, JudgeFailed):
+        reason = types.Failure_JudgeFailed(_sound(failure.message))
+    else:
+        reason = types.Failure_Fault(_sound(str(failure)))
+    raise Err(reason)
+
+
+def _call(function: Any, *arguments: Any) -> Any:
+    assert _instance is not None
+    try:
+        return function(_instance, *arguments)
+    except Failure as failure:
+        caught = failure
+    except MemoryError:
+        # The host sees from the trap that the memory was used up, and makes that fault of it.
+        raise
+    except Exception as error:
+        caught = Fault(f"{type(error).__name__}: {error}")
+    finally:
+        _flush()
+    return _raise(caught)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
+def _described(description: Description) -> types.Description:
+    metrics = description.metrics
+    return types.Description(
+        name=description.name,
+        version=description.version,
+        style=types.Style[description.style.name],
+        tools_run_in=types.Lifetime[description.tools_run_in.name],
+        verify_runs_in=types.Lifetime[description.verify_runs_in.name],
+        reverify=types.ReverifyMode[description.reverify.name],
+        seed_fields=None if description.seed_fields is None else to_json(description.seed_fields),
+        verify_fields=to_json(description.verify_fields),
+        echo=list(description.echo),
+        tools=[types.Tool(tool.name, _sound(tool.description), to_json(tool.parameters)) for tool in description.tools],
+        any_tool=description.any_tool,
+        token_ids=description.token_ids,
+        metrics=metrics
+        and types.PassMetrics(
+            [types.Score(score.name, score.field, score.only_if_present) for score in metrics.scores],
+            metrics.answer_field,
+            metrics.subset_field,
+        ),
+        own_metrics=description.own_metrics,
+    )
+
+
+def _seen(observation: Observation) -> types.Observation:
+    text = None if observation.text is None else _sound(observation.text)
+    return types.Observation(text, to_json(observation.info))
+
+
+class ResourcesServer:
+    """What the component exports: `wit/environment.wit`."""
+
+    def describe(self) -> types.Description:
+        return _call(lambda instance: _described(instance.describe()))
+
+    def seed_session(self, request: str) -> str:
+        return _call(Instance.seed_session, request)
+
+    def call_tool(self, name: str, arguments: str) -> str:
+        return _call(lambda instance: _sound(instance.call_tool(name, arguments)))
+
+    def verify(self, request: str) -> types.Verdict:
+        def graded(instance: Instance) -> types.Verdict:
+            verdict = instance.verify(request)
+            components = [(_sound(name), part) for name, part in verdict.components]
+            return types.Verdict(verdict.reward, components, to_json(verdict.fields))
+
+        return _call(graded)
+
+    def reset(self, request: str) -> types.Observation:
+        return _call(lambda instance: _seen(instance.reset(request)))
+
+    def step(self, request: str) -> types.StepOutcome:
+        def stepped(instance: Instance) -> types.StepOutcome:
+            outcome = instance.step(request)
+            seen = _seen(outcome.observation)
+            return types.StepOutcome(seen, outcome.reward, outcome.terminated, outcome.truncated)
+
+        return _call(stepped)
+
+    def close(self) -> None:
+        _call(Instance.close)
+
+    def aggregate_metrics(self, request: str) -> str:
+        return _call(Instance.aggregate_metrics, request)

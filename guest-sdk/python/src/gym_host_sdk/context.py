@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an environment may ask of its host. There is nothing else: no files, no network, no environment variables."""
+
+import enum
+import random as _random
+from typing import Any, Protocol
+
+from .convert import Misfit, convert
+from .failure import Fault, ModelFailure
+from .json_text import read_json, to_json
+from .response import Response
+
+
+class Level(enum.IntEnum):
+    """How important a log line is."""
+
+    DEBUG = 0
+    INFO = 1
+    WARN = 2
+    ERROR = 3
+
+
+class Host(Protocol):
+    """The host's functions as they cross the border: `wit/host.wit`. Implemented by the component's bindings and by
+    `TestHost`."""
+
+    def config(self) -> str: ...
+
+    def log(self, level: Level, message: str) -> None: ...
+
+    def respond(self, server: str, request: str) -> str: ...
+
+    def read_file(self, path: str) -> bytes: ...
+
+    def now(self) -> int: ...
+
+    def random(self) -> int: ...
+
+
+class Context:
+    """Configuration, model servers, files, log, clock and chance. A function of an environment that has a parameter of
+    this type gets it."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._config: Any = None
+        self._typed: dict[Any, Any] = {}
+
+    def config(self, kind: Any = dict) -> Any:
+        """The configuration of this server: a dict, or a value of a dataclass. Keys that the dataclass does not have are
+        passed over: the block also has keys for the host. A fault when it does not fit."""
+        if kind in self._typed:
+            return self._typed[kind]
+        if self._config is None:
+            self._config = read_json(self._host.config())
+        try:
+            self._typed[kind] = convert(kind, self._config)
+        except Misfit as error:
+            raise Fault(f"failed to read the configuration: {error}") from None
+        return self._typed[kind]
+
+    def respond(self, server: str, request: dict[str, Any]) -> Response:
+        """Asks a model server for a response. `server` is the name in a reference `{type: responses_api_models, name: …}`
+        of this server's configuration; no other can be reached. `request` is as for `POST /v1/responses`. Raises
+        `ModelFailure`."""
+        reply = self._host.respond(server, to_json(request))
+        try:
+            value = read_json(reply)
+        except ValueError as error:
+            raise ModelFailure("unreadable", str(error)) from None
+        if not isinstance(value, dict) or not isinstance(value.get("output"), list):
+            raise ModelFailure("unreadable", "it has no list `output`")
+        return Response(value)
+
+    def read_file(self, path: str) -> bytes:
+        """Reads a file of the environment's folder, for example `data/tables.csv`. The path is relative, without `..`."""
+        return self._host.read_file(path)
+
+    def read_text(self, path: str) -> str:
+        """Reads a file as text."""
+        try:
+            return self.read_file(path).decode("utf-8")
+        except UnicodeDecodeError:
+            raise Fault(f"the file `{path}` is not UTF-8") from None
+
+    def now_ns(self) -> int:
+        """Nanoseconds since 1970-01-01 on the session's clock."""
+        return self._host.now()
+
+    def now(self) -> float:
+        """Seconds since 1970-01-01 on the session's clock."""
+        return self._host.now() / 1e9
+
+    def random(self) -> int:
+        """The next random number of the session, from 0 to 2**64 - 1."""
+        return self._host.random()
+
+    def rng(self) -> _random.Random:
+        """A random number generator that follows from the session's seed. Each call gives another one."""
+        return _random.Random(self._host.random())
+
+    def log(self, level: Level, message: str) -> None:
+        """Writes a line for whoever works on the environment."""
+        self._host.log(level, message)
+
+    def debug(self, message: str) -> None:
+        """Writes a line for whoever works on the environment."""
+        self._host.log(Level.DEBUG, message)
+
+    def info(self, message: str) -> None:
+        """Writes a line worth knowing."""
+        self._host.log(Level.INFO, message)
+
+    def warn(self, message: str) -> None:
+        """Writes a warning."""
+        self._host.log(Level.WARN, message)
+
+    def error(self, message: str) -> None:
+        """Writes an error. It has no other effect: raise a `Fault` to end the call."""
+        self._host.log(Level.ERROR, message)

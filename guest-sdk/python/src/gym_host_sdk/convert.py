@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON values as values of the types that an environment declares."""
+
+import dataclasses
+import enum
+import functools
+import types
+import typing
+from typing import Any
+
+
+class Misfit(ValueError):
+    """A value that does not fit its type."""
+
+
+def convert(kind: Any, value: Any) -> Any:
+    """`value`, read from JSON, as a `kind`. Raises `Misfit` with the place of what does not fit."""
+    return _reader(kind)(value, "")
+
+
+def fields_of(kind: type) -> "list[tuple[str, Any, Any]]":
+    """Name, type and default (or `dataclasses.MISSING`) of the fields of a dataclass or a `TypedDict`."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    if typing.is_typeddict(kind):
+        required = kind.__required_keys__
+        return [(name, hints[name], dataclasses.MISSING if name in required else None) for name in hints]
+    return [(field.name, hints[field.name], default_of(field)) for field in dataclasses.fields(kind) if field.init]
+
+
+def default_of(field: "dataclasses.Field[Any]") -> Any:
+    """The default of a dataclass's field, or `dataclasses.MISSING`."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def is_union(kind: Any) -> bool:
+    """Whether a type is `A | B`."""
+    return typing.get_origin(kind) in (typing.Union, types.UnionType)
+
+
+def bare(kind: Any) -> Any:
+    """A type without `Annotated`, `Required`, `NotRequired` around it, and the base of a `NewType`."""
+    while True:
+        if typing.get_origin(kind) in (typing.Annotated, typing.Required, typing.NotRequired):
+            kind = typing.get_args(kind)[0]
+        elif isinstance(kind, typing.NewType):
+            kind = kind.__supertype__
+        else:
+            return kind
+
+
+def _fail(at: str, expected: str, value: Any) -> typing.NoReturn:
+    found = "null" if value is None else type(value).__name__
+    raise Misfit(f"`{at or 'the body'}` should be {expected} and is {found}")
+
+
+def _reader(kind: Any) -> Any:
+    """The function that reads a type: `reader(value, place)`."""
+    return _make_reader(bare(kind))
+
+
+@functools.lru_cache(maxsize=None)
+def _make_reader(kind: Any) -> Any:
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if kind in (Any, object):
+        return lambda value, at: value
+    if kind in (None, type(None)):
+        return _exact((type(None),), "null")
+    if kind is bool:
+        return _exact((bool,), "a boolean")
+    if kind is int:
+        return lambda value, at: _whole(value, at)
+    if kind is float:
+        return lambda value, at: _number(value, at)
+    if kind is str:
+        return _exact((str,), "a string")
+    if kind is dict or (origin is dict and not args):
+        return _exact((dict,), "an object")
+    if origin is dict:
+        item = _reader(args[1])
+        return lambda value, at: {
+            name: item(inner, f"{at}.{name}") for name, inner in _checked(value, dict, at, "an object").items()
+        }
+    if kind in (list, set, tuple, frozenset):
+        return lambda value, at: kind(_checked(value, list, at, "a list"))
+    if origin in (list, set, frozenset) or (origin is tuple and args[1:] == (...,)):
+        item = _reader(args[0])
+        return lambda value, at: origin(
+            item(inner, f"{at}.{index}") for index, inner in enumerate(_checked(value, list, at, "a list"))
+        )
+    if origin is typing.Literal:
+        return functools.partial(_one_of, {value: value for value in args})
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return functools.partial(_one_of, {member.value: member for member in kind})
+    if is_union(kind):
+        return functools.partial(_any_of, [_reader(option) for option in args])
+    if typing.is_typeddict(kind) or dataclasses.is_dataclass(kind):
+        return _Fields(kind)
+    raise TypeError(f"`{kind}` cannot be read from JSON; use a dataclass, or `Any` for any value")
+
+
+def _exact(kinds: tuple[type, ...], expected: str) -> Any:
+    def read(value: Any, at: str) -> Any:
+        if not isinstance(value, kinds):
+            _fail(at, expected, value)
+        return value
+
+    return read
+
+
+def _checked(value: Any, kind: type, at: str, expected: str) -> Any:
+    if not isinstance(value, kind):
+        _fail(at, expected, value)
+    return value
+
+
+def _whole(value: Any, at: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or value in (1e999, -1e999):
+        _fail(at, "a whole number", value)
+    if isinstance(value, float) and not value.is_integer():
+        _fail(at, "a whole number", value)
+    return int(value)
+
+
+def _number(value: Any, at: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        _fail(at, "a number", value)
+    try:
+        return float(value)
+    except OverflowError:
+        _fail(at, "a number of this size", value)
+
+
+def _one_of(choices: dict[Any, Any], value: Any, at: str) -> Any:
+    # `True == 1`, but a boolean is no choice among numbers.
+    for name, choice in choices.items():
+        if type(name) is type(value) and name == value:
+            return choice
+    _fail(at, "one of " + ", ".join(repr(name) for name in choices), value)
+
+
+def _any_of(options: list[Any], value: Any, at: str) -> Any:
+    reasons = []
+    for option in options:
+        try:
+            return option(value, at)
+        except Misfit as error:
+            reasons.append(str(error))
+    raise Misfit(reasons[0])
+
+
+class _Fields:
+    """Reads an object as a dataclass or a `TypedDict`. Members that are not declared are dropped."""
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+        self._fields: list[tuple[str, Any, bool]] | None = None
+
+    def __call__(self, value: Any, at: str) -> Any:
+        if not isinstance(value, dict):
+            _fail(at, "an object", value)
+        if self._fields is None:
+            # Here, not in the constructor: a type may hold itself.
+            self._fields = [
+                (name, _reader(kind), default is not dataclasses.MISSING or _takes_none(kind))
+                for name, kind, default in fields_of(self._kind)
+            ]
+        is_dict = typing.is_typeddict(self._kind)
+        read = {}
+        for name, reader, optional in self._fields:
+            place = f"{at}.{name}" if at else name
+            if name in value:
+                read[name] = reader(value[name], place)
+            elif not optional:
+                raise Misfit(f"`{place}` is missing")
+            elif not is_dict and _has_no_default(self._kind, name):
+                read[name] = None
+        return read if is_dict else self._kind(**read)
+
+
+def _takes_none(kind: Any) -> bool:
+    kind = bare(kind)
+    return is_union(kind) and type(None) in typing.get_args(kind)
+
+
+def _has_no_default(kind: Any, name: str) -> bool:
+    field = kind.__dataclass_fields__[name]
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
