@@ -129,6 +129,9 @@ pub(crate) struct BuildArgs {
 pub(crate) struct InitArgs {
     /// Name of the environment: lower-case letters, digits and `_`.
     pub name: String,
+    /// Write it in Python instead of Rust.
+    #[arg(long)]
+    pub python: bool,
     /// The folder to create it in; `environments/` if there is one, else the current folder.
     #[arg(long, value_name = "DIR")]
     pub directory: Option<PathBuf>,

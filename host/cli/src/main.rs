@@ -14,6 +14,7 @@ mod places;
 mod progress;
 mod prompt_file;
 mod report;
+mod sdk;
 mod signals;
 
 use std::{io::IsTerminal, process::ExitCode};

@@ -43,7 +43,8 @@ impl EnvironmentFolder {
 
     fn at(path: &Path) -> Option<Self> {
         let is_environment =
-            path.join("Cargo.toml").is_file() || path.join("pyproject.toml").is_file() || path.join("configs").is_dir();
+            ["Cargo.toml", "pyproject.toml", "requirements.txt"].iter().any(|name| path.join(name).is_file())
+                || path.join("configs").is_dir();
         let name = path.file_name()?.to_str()?.to_owned();
         is_environment.then(|| Self { name, path: path.to_owned() })
     }

@@ -17,7 +17,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Install what building environments takes: the WebAssembly targets of the Rust toolchain, and a C compiler.
+    /// Install what building environments takes: the WebAssembly targets of the Rust toolchain, a C compiler, and what
+    /// builds Python environments.
     Setup,
     /// Build everything, serve the example environments, let an agent work on their tasks against a scripted model, and
     /// print the rewards.
@@ -40,7 +41,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Setup => setup::for_environments(),
+        Command::Setup => setup::for_environments().map(drop),
         Command::Quickstart { repeats } => quickstart::run(repeats),
         Command::Test(options) => test::run(&options),
         Command::Bench { arguments } => bench(&arguments),

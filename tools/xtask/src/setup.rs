@@ -15,10 +15,11 @@ const CARGO_COMPONENT: &str = "0.21.1";
 /// Zig's version; its Python package has the same.
 const ZIG: &str = "0.13.0";
 
-/// Everything that building the environments takes.
-pub(crate) fn for_environments() -> anyhow::Result<()> {
+/// Everything that building the environments takes. Returns the Python interpreter among it.
+pub(crate) fn for_environments() -> anyhow::Result<PathBuf> {
     wasm_targets()?;
-    wasm_c_compiler()
+    wasm_c_compiler()?;
+    python_tools()
 }
 
 /// Adds the WebAssembly targets to the Rust toolchain.
@@ -69,6 +70,29 @@ pub(crate) fn python_clients() -> anyhow::Result<PathBuf> {
     }
     shell::command(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements).run()?;
     std::fs::write(&stamp, wanted).context("failed to note the installed requirements")?;
+    Ok(python)
+}
+
+/// The version that `gym-host build` asks for; it says so when this one is another.
+const COMPONENTIZE_PY: &str = "0.25.1";
+
+/// What builds Python environments, where `gym-host build` looks for it, with what their tests need. Returns the
+/// interpreter.
+fn python_tools() -> anyhow::Result<PathBuf> {
+    let venv = shell::root().join("target/python-tools");
+    let python = venv.join("bin/python");
+    let stamp = venv.join("componentize-py-version.txt");
+    if std::fs::read_to_string(&stamp).is_ok_and(|version| version.trim() == COMPONENTIZE_PY) {
+        return Ok(python);
+    }
+    if !python.exists() {
+        shell::command("python3").args(["-m", "venv"]).arg(&venv).run().context("Python 3.11 or newer is needed")?;
+    }
+    shell::command(&python)
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pytest==8.4.2"])
+        .arg(format!("componentize-py=={COMPONENTIZE_PY}"))
+        .run()?;
+    std::fs::write(&stamp, COMPONENTIZE_PY).context("failed to note the version of componentize-py")?;
     Ok(python)
 }
 

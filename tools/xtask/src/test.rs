@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! All tests, and one line at the end that says how many passed.
 
+use std::path::PathBuf;
+
 use anyhow::bail;
 
 use crate::{setup, shell, shell::Step};
@@ -45,7 +47,7 @@ impl Tally {
 
 /// Runs everything, and fails if anything failed.
 pub(crate) fn run(options: &TestOptions) -> anyhow::Result<()> {
-    setup::for_environments()?;
+    let python_tools = setup::for_environments()?;
     let mut tally = Tally::default();
 
     // What the tests need: the binary, the environments, and the guests that misbehave.
@@ -64,6 +66,11 @@ pub(crate) fn run(options: &TestOptions) -> anyhow::Result<()> {
     tally.add(tests(&[]).folder("environments"))?;
     tally.add(shell::command(&host).args(["test", "--all"]))?;
 
+    for folder in python_folders()? {
+        tally
+            .add(shell::command(&python_tools).args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).folder(folder))?;
+    }
+
     if !options.skip_cargo_component {
         let component = setup::cargo_component()?;
         let built =
@@ -78,6 +85,19 @@ pub(crate) fn run(options: &TestOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The Python guest SDK and the environments written in Python.
+fn python_folders() -> anyhow::Result<Vec<PathBuf>> {
+    let mut folders = vec![PathBuf::from("guest-sdk/python")];
+    for entry in std::fs::read_dir(shell::root().join("environments"))? {
+        let folder = entry?.path();
+        if folder.join("pyproject.toml").is_file() {
+            folders.push(folder);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
 fn tests(arguments: &[&str]) -> Step {
     if setup::has_nextest() {
         shell::cargo(["nextest", "run", "--no-fail-fast"]).args(arguments)
@@ -87,7 +107,7 @@ fn tests(arguments: &[&str]) -> Step {
 }
 
 /// Passed and failed tests in the output of nextest (`Summary […] 5 tests run: 4 passed, 1 failed`), of cargo test
-/// (`test result: ok. 4 passed; 1 failed; …`) and of our own commands (`4 passed, 1 failed`).
+/// (`test result: ok. 4 passed; 1 failed; …`), of pytest (`1 failed, 4 passed in 0.1s`) and of our own commands (`4 passed, 1 failed`).
 fn count(output: &str) -> (u32, u32) {
     let mut passed = 0;
     let mut failed = 0;
@@ -95,7 +115,9 @@ fn count(output: &str) -> (u32, u32) {
         let line = line.trim();
         let is_total = line.starts_with("Summary")
             || line.starts_with("test result:")
-            || line.split_whitespace().nth(1) == Some("passed,");
+            || line.split_whitespace().nth(1) == Some("passed,")
+            || line.contains(" passed in ")
+            || line.contains(" failed in ");
         if !is_total {
             continue;
         }
@@ -138,6 +160,8 @@ mod tests {
         assert_eq!(count("     Summary [   1.2s] 5 tests run: 4 passed (1 slow), 1 failed, 2 skipped"), (4, 1));
         assert_eq!(count("test result: FAILED. 7 passed; 2 failed; 0 ignored; 0 measured"), (7, 2));
         assert_eq!(count("12 passed, 0 failed"), (12, 0));
+        assert_eq!(count("..F\n1 failed, 2 passed in 0.10s"), (2, 1));
+        assert_eq!(count("7 passed in 3.10s"), (7, 0));
         assert_eq!(count("\u{1b}[32m     Summary\u{1b}[0m [0.1s] 3 tests run: 3 passed, 0 skipped"), (3, 0));
         assert_eq!(count("a sentence with 3 passed tests"), (0, 0));
     }

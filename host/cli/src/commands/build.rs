@@ -13,6 +13,8 @@ use crate::{
     places::{EnvironmentFolder, Places},
 };
 
+mod python;
+
 const TARGET: &str = "wasm32-wasip2";
 
 pub(crate) fn run(arguments: &BuildArgs, places: &Places) -> CommandResult {
@@ -24,7 +26,7 @@ pub(crate) fn run(arguments: &BuildArgs, places: &Places) -> CommandResult {
     if folders.is_empty() {
         return Err(Failure::user("there are no environments here").with_hint("`gym-host init NAME` makes one"));
     }
-    for (folder, change) in build(&folders)? {
+    for (folder, change) in build(&folders, places)? {
         let component = folder.component();
         let size = std::fs::metadata(&component).map(|data| data.len()).unwrap_or_default();
         let note = match change {
@@ -44,12 +46,20 @@ pub(crate) enum Change {
 }
 
 /// Builds environments. Those of one Cargo workspace are built by one run of cargo.
-pub(crate) fn build(folders: &[EnvironmentFolder]) -> Result<Vec<(EnvironmentFolder, Change)>, Failure> {
+pub(crate) fn build(
+    folders: &[EnvironmentFolder],
+    places: &Places,
+) -> Result<Vec<(EnvironmentFolder, Change)>, Failure> {
+    let mut python_ones = Vec::new();
     let mut workspaces: BTreeMap<PathBuf, Vec<EnvironmentFolder>> = BTreeMap::new();
     for folder in folders {
         if !folder.path.join("Cargo.toml").is_file() {
+            if python::is_python(folder) {
+                python_ones.push(folder);
+                continue;
+            }
             return Err(Failure::user(format!(
-                "the environment `{}` has no Cargo.toml, so there is nothing to build at {}",
+                "the environment `{}` has neither Cargo.toml nor pyproject.toml, so there is nothing to build at {}",
                 folder.name,
                 folder.path.display()
             )));
@@ -59,6 +69,9 @@ pub(crate) fn build(folders: &[EnvironmentFolder]) -> Result<Vec<(EnvironmentFol
     let mut done = Vec::new();
     for (workspace, folders) in workspaces {
         done.extend(build_workspace(&workspace, &folders)?);
+    }
+    for folder in python_ones {
+        done.push((folder.clone(), python::build(folder, places)?));
     }
     Ok(done)
 }

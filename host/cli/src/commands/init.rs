@@ -12,12 +12,11 @@ use crate::{
     args::InitArgs,
     failure::{CommandResult, Failure},
     places::Places,
+    sdk::Sdk,
 };
 
-static TEMPLATE: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates/rust");
-static SDK: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/rust");
-static SDK_MACROS: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/rust-macros");
-static WIT: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../wit");
+static RUST: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates/rust");
+static PYTHON: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates/python");
 
 pub(crate) fn run(arguments: &InitArgs, places: &Places) -> CommandResult {
     check_name(&arguments.name)?;
@@ -31,7 +30,8 @@ pub(crate) fn run(arguments: &InitArgs, places: &Places) -> CommandResult {
         return Err(Failure::user(format!("{} exists already", folder.display()))
             .with_hint("choose another name, or --directory"));
     }
-    let sdk = Sdk::find(places, &folder)?;
+    let sdk = named(&Sdk::find(places)?, &folder);
+    let template = if arguments.python { &PYTHON } else { &RUST };
     // A workspace that lists its members takes the new one up by itself when it lists them with `*`.
     let in_workspace =
         std::fs::read_to_string(parent.join("Cargo.toml")).is_ok_and(|text| text.contains("[workspace]"));
@@ -39,11 +39,12 @@ pub(crate) fn run(arguments: &InitArgs, places: &Places) -> CommandResult {
         ("{{name}}", arguments.name.clone()),
         ("{{kebab}}", arguments.name.replace('_', "-")),
         ("{{type}}", type_name(&arguments.name)),
-        ("{{sdk}}", sdk.crate_path.display().to_string()),
-        ("{{wit}}", sdk.wit.display().to_string()),
+        ("{{sdk}}", sdk.join("guest-sdk/rust").display().to_string()),
+        ("{{python_sdk}}", sdk.join("guest-sdk/python").display().to_string()),
+        ("{{wit}}", sdk.join("wit").display().to_string()),
         ("{{workspace}}", if in_workspace { String::new() } else { STANDALONE.to_owned() }),
     ];
-    write_template(&TEMPLATE, &folder, &values, &arguments.name)
+    write_template(template, &folder, &values, &arguments.name)
         .map_err(|error| Failure::infrastructure(format!("failed to write {}: {error}", folder.display())))?;
     let name = shown(&folder, places, &arguments.name);
     println!("created {}", folder.display());
@@ -98,50 +99,11 @@ fn shown(folder: &Path, places: &Places, name: &str) -> String {
     if found { name.to_owned() } else { folder.display().to_string() }
 }
 
-/// Where the guest SDK lies, as the new environment names it.
-struct Sdk {
-    crate_path: PathBuf,
-    wit: PathBuf,
-}
-
-impl Sdk {
-    /// The SDK of the checkout, or the one that this binary carries, unpacked into the user's cache.
-    fn find(places: &Places, folder: &Path) -> Result<Self, Failure> {
-        if let Some(root) = &places.install
-            && root.join("guest-sdk/rust/Cargo.toml").is_file()
-        {
-            // Inside the checkout paths are relative, so that the checkout can move.
-            let is_inside = folder.parent() == Some(&root.join("environments"));
-            let base = if is_inside { PathBuf::from("../..") } else { root.clone() };
-            return Ok(Self { crate_path: base.join("guest-sdk/rust"), wit: base.join("wit") });
-        }
-        let base = places.cache().join(concat!("sdk-", env!("CARGO_PKG_VERSION")));
-        unpack(&base).map_err(|error| {
-            Failure::infrastructure(format!("failed to unpack the guest SDK into {}: {error}", base.display()))
-        })?;
-        Ok(Self { crate_path: base.join("guest-sdk/rust"), wit: base.join("wit") })
-    }
-}
-
-/// Writes the SDK with a workspace manifest that stands for the repository's own.
-fn unpack(base: &Path) -> std::io::Result<()> {
-    for (part, target) in [(&SDK, "guest-sdk/rust"), (&SDK_MACROS, "guest-sdk/rust-macros"), (&WIT, "wit")] {
-        let target = base.join(target);
-        std::fs::create_dir_all(&target)?;
-        part.extract(&target)?;
-    }
-    let workspace = include_str!("../../../../Cargo.toml");
-    let manifest: toml::Table = workspace.parse().map_err(std::io::Error::other)?;
-    let mut own = toml::Table::new();
-    if let Some(toml::Value::Table(section)) = manifest.get("workspace") {
-        let mut section = section.clone();
-        section.remove("default-members");
-        section.remove("exclude");
-        let members = ["guest-sdk/rust", "guest-sdk/rust-macros"].map(|member| toml::Value::String(member.to_owned()));
-        section.insert("members".to_owned(), toml::Value::Array(members.to_vec()));
-        own.insert("workspace".to_owned(), toml::Value::Table(section));
-    }
-    std::fs::write(base.join("Cargo.toml"), toml::to_string(&own).map_err(std::io::Error::other)?)
+/// Where the SDKs lie, as the new environment names it.
+fn named(sdk: &Sdk, folder: &Path) -> PathBuf {
+    // Inside the checkout paths are relative, so that the checkout can move.
+    let is_inside = sdk.in_checkout && folder.parent() == Some(&sdk.base().join("environments"));
+    if is_inside { PathBuf::from("../..") } else { sdk.base().to_owned() }
 }
 
 fn write_template(template: &Dir, folder: &Path, values: &[(&str, String)], name: &str) -> std::io::Result<()> {
@@ -157,7 +119,7 @@ fn write_template(template: &Dir, folder: &Path, values: &[(&str, String)], name
         }
         std::fs::write(target, text)?;
     }
-    std::fs::write(folder.join(".gitignore"), "/target\n*.wasm\nbindings.rs\n")
+    std::fs::write(folder.join(".gitignore"), "/target\n*.wasm\nbindings.rs\n__pycache__/\n")
 }
 
 fn files<'a>(folder: &'a Dir<'a>) -> Vec<&'a include_dir::File<'a>> {
