@@ -141,7 +141,7 @@ impl Database {
         if statement.parameter_count() > 0 {
             return Err(QueryError::Invalid("the query has parameters without a value".to_owned()));
         }
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut table = Table { columns, rows: Vec::new() };
         let mut size = 0;
         let mut rows = statement.query([]).map_err(|error| self.explain(&error))?;

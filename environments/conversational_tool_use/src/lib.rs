@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A help desk for parcels: conversations with a simulated user, tools, and a policy to obey. See the README for the
+//! reward rule.
+
+use std::collections::BTreeMap;
+
+use gym_env::{Attempt, Context, Failure, Fault, Refuse, Reject, Schema, ToolResult, Verdict, resources_server};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+mod day;
+mod desk;
+mod user;
+mod world;
+
+use desk::Desk;
+use user::{ModelReference, Said, Speaker, TerminalState, Turn};
+use world::World;
+
+/// Settings in the server's configuration.
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct Config {
+    /// Plays the user; without one the row's script does.
+    user_model_server: Option<ModelReference>,
+    /// What the model that plays the user is told; `{instructions}` stands for the row's.
+    user_prompt_fpath: String,
+    /// How often the user speaks at most.
+    max_user_turns: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { user_model_server: None, user_prompt_fpath: "prompts/user.txt".to_owned(), max_user_turns: 12 }
+    }
+}
+
+/// What a conversation begins with.
+#[derive(Debug, Deserialize, Schema)]
+struct Start {
+    /// What the user wants, for a model that plays the user.
+    #[serde(default)]
+    user_instructions: String,
+    /// What the user says, message by message. The first one opens the conversation and is in the row's input too; the
+    /// others count when no model plays the user.
+    #[serde(default)]
+    user_script: Vec<String>,
+}
+
+/// What grading needs of a row.
+#[derive(Debug, Deserialize, Schema)]
+struct Task {
+    /// What must have changed: for each parcel its fields with other values than before. Everything else must be as it
+    /// was.
+    #[schema(json = r#"{"type": "object"}"#)]
+    expected_changes: BTreeMap<String, Map<String, Value>>,
+    /// Whether the conversation must have been handed to a colleague.
+    #[serde(default)]
+    expected_transfer: bool,
+    /// What the model must have told the user, in any case of letters.
+    #[serde(default)]
+    must_say: Vec<String>,
+}
+
+/// One conversation.
+#[derive(Debug)]
+pub struct Conversation {
+    before: World,
+    desk: Desk,
+    user_instructions: String,
+    user_script: Vec<String>,
+    said: Vec<Said>,
+    terminal_state: Option<TerminalState>,
+    is_discarded: bool,
+}
+
+/// What a call of the agent's routes has.
+#[derive(Debug, Deserialize)]
+struct ToolCall {
+    tool_name: String,
+    #[serde(default)]
+    arguments: Value,
+}
+
+#[derive(Debug, Deserialize)]
+struct AgentMessage {
+    message: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Resumed<'a> {
+    messages: &'a [Said],
+    terminal_state: Option<TerminalState>,
+}
+
+fn read<T: serde::de::DeserializeOwned>(arguments: &Value) -> Result<T, Failure> {
+    T::deserialize(arguments).map_err(|error| Refuse::new(422, error.to_string()).into())
+}
+
+fn to_json(value: &impl Serialize) -> Result<Value, Failure> {
+    Ok(serde_json::to_value(value)?)
+}
+
+impl Conversation {
+    /// One of the desk's tools; what it refuses is told to the model.
+    fn call(&mut self, name: &str, arguments: &Value) -> ToolResult<Value> {
+        match self.desk.call(name, arguments) {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(reason)) => Err(Reject::new(reason).into()),
+            None => Err(Reject::new(format!("there is no tool `{name}`")).into()),
+        }
+    }
+
+    fn next_user_message(&mut self, cx: &mut Context) -> Result<Turn, Fault> {
+        if let Some(state) = self.terminal_state {
+            return Ok(Turn::ends(state));
+        }
+        if let [opening] = self.said.as_slice()
+            && opening.by == Speaker::User
+        {
+            // The agent asks before it has said anything: it did not take the opening from the row's input.
+            return Ok(Turn::says(opening.text.clone()));
+        }
+        let config = cx.config::<Config>()?;
+        let spoken = self.said.iter().filter(|said| said.by == Speaker::User).count();
+        let turn = if spoken >= config.max_user_turns {
+            Turn::ends(TerminalState::TurnLimit)
+        } else if let Some(server) = &config.user_model_server {
+            user::ask(&server.name, &config.user_prompt_fpath, &self.user_instructions, &self.said, cx)?
+        } else {
+            match self.user_script.get(spoken) {
+                Some(message) => Turn::says(message.clone()),
+                None => Turn::ends(TerminalState::UserDone),
+            }
+        };
+        self.terminal_state = turn.terminal_state;
+        if let Some(text) = &turn.message {
+            self.said.push(Said { by: Speaker::User, text: text.clone() });
+        }
+        Ok(turn)
+    }
+
+    /// The world as it should be in the end.
+    fn expected(&self, changes: &BTreeMap<String, Map<String, Value>>) -> Result<Value, Fault> {
+        let mut world = serde_json::to_value(&self.before)?;
+        for (parcel, fields) in changes {
+            for (name, value) in fields {
+                let field = world["parcels"].get_mut(parcel).and_then(|parcel| parcel.get_mut(name));
+                let field = field.ok_or_else(|| {
+                    Fault::new(format!("`expected_changes` names a field that does not exist: `{parcel}.{name}`"))
+                })?;
+                *field = value.clone();
+            }
+        }
+        Ok(world)
+    }
+}
+
+/// The first JSON pointers at which two values differ.
+fn differences(wanted: &Value, found: &Value, path: &str, list: &mut Vec<String>) {
+    const MAX: usize = 20;
+    match (wanted, found) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            for (name, value) in wanted {
+                differences(value, found.get(name).unwrap_or(&Value::Null), &format!("{path}/{name}"), list);
+            }
+        }
+        _ if wanted == found || list.len() >= MAX => {}
+        _ => list.push(path.to_owned()),
+    }
+}
+
+#[resources_server(echo, config = Config, scores(accuracy = "reward"))]
+impl Conversation {
+    #[seed_session]
+    fn seed(start: Start, cx: &mut Context) -> Result<Self, Fault> {
+        let opening = start.user_script.first();
+        let said = opening.map(|text| Said { by: Speaker::User, text: text.clone() }).into_iter().collect();
+        let world: World = serde_json::from_str(&cx.read_text("data/world.json")?)?;
+        Ok(Self {
+            before: world.clone(),
+            desk: Desk::new(world),
+            user_instructions: start.user_instructions,
+            user_script: start.user_script,
+            said,
+            terminal_state: None,
+            is_discarded: false,
+        })
+    }
+
+    /// The routes of the agent `conversational_tool_use`, and the desk's tools by name for other agents.
+    #[any_tool]
+    fn route(&mut self, name: &str, arguments: Value, cx: &mut Context) -> ToolResult<Value> {
+        if self.is_discarded {
+            return Err(Refuse::new(400, "the conversation was discarded").into());
+        }
+        match name {
+            "session_tools" => Ok(json!({"tools": desk::tools()})),
+            "session_resume" => to_json(&Resumed { messages: &self.said, terminal_state: self.terminal_state }),
+            "next_user_message" => to_json(&self.next_user_message(cx)?),
+            "record_agent_message" => {
+                let AgentMessage { message } = read(&arguments)?;
+                self.desk.hear(&message);
+                self.said.push(Said { by: Speaker::Agent, text: message });
+                Ok(json!({}))
+            }
+            "execute_agent_tool_call" => {
+                let ToolCall { tool_name, arguments } = read(&arguments)?;
+                self.call(&tool_name, &arguments)
+            }
+            "record_agent_outputs" => Ok(json!({})),
+            "record_agent_generation_error" => {
+                cx.warn("the agent's model failed");
+                Ok(json!({}))
+            }
+            "record_agent_step_limit" => {
+                cx.info("the agent reached its limit of steps");
+                Ok(json!({}))
+            }
+            "discard_session" => {
+                self.is_discarded = true;
+                Ok(json!({}))
+            }
+            _ => match self.desk.call(name, &arguments) {
+                Some(Ok(value)) => Ok(value),
+                Some(Err(reason)) => Err(Reject::new(reason).into()),
+                None => Err(Refuse::not_found().into()),
+            },
+        }
+    }
+
+    #[verify]
+    fn verify(&self, attempt: &Attempt<Task>) -> Result<Verdict, Failure> {
+        if self.is_discarded {
+            return Err(Refuse::new(400, "the conversation was discarded").into());
+        }
+        let task = &attempt.task;
+        let mut wrong = Vec::new();
+        differences(&self.expected(&task.expected_changes)?, &serde_json::to_value(&self.desk.world)?, "", &mut wrong);
+        if self.desk.transferred != task.expected_transfer {
+            wrong.push("/transferred".to_owned());
+        }
+        let unsaid: Vec<&String> = task.must_say.iter().filter(|text| !self.desk.was_said(text)).collect();
+        let is_right = wrong.is_empty() && unsaid.is_empty() && self.desk.breaches.is_empty();
+        Ok(Verdict::from(is_right)
+            .field("state_matches", wrong.is_empty())
+            .field("state_differences", &wrong)
+            .field("policy_breaches", &self.desk.breaches)
+            .field("unsaid", &unsaid)
+            .field("terminal_state", self.terminal_state))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+use gym_env::{Failure, Instance, ModelFailure, Response, Rng, TestContext};
+
+use super::*;
+
+const ROW: &str = r#"{"user_instructions": "You want a refund.", "user_script": ["Hello", "One", "Two"]}"#;
+
+fn test_context() -> TestContext {
+    Context::for_test().folder(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn post(instance: &mut Instance<Conversation>, route: &str, body: Value) -> Value {
+    serde_json::from_str(&instance.call_tool(route, &body.to_string()).unwrap()).unwrap()
+}
+
+#[test]
+fn the_script_is_said_message_by_message() {
+    let mut instance = Instance::<Conversation>::new(test_context().build());
+    instance.seed_session(ROW).unwrap();
+    let goes_on = |text: &str| json!({"message": text, "should_continue": true, "terminal_state": null});
+    assert_eq!(post(&mut instance, "next_user_message", json!({})), goes_on("Hello"), "the opening");
+    for text in ["One", "Two"] {
+        post(&mut instance, "record_agent_message", json!({"message": "Yes?"}));
+        assert_eq!(post(&mut instance, "next_user_message", json!({})), goes_on(text));
+    }
+    let end = json!({"message": null, "should_continue": false, "terminal_state": "user_done"});
+    assert_eq!(post(&mut instance, "next_user_message", json!({})), end);
+    assert_eq!(post(&mut instance, "next_user_message", json!({})), end);
+    let resumed = post(&mut instance, "session_resume", json!({}));
+    assert_eq!(resumed["messages"].as_array().unwrap().len(), 5);
+    assert_eq!(resumed["terminal_state"], "user_done");
+}
+
+#[test]
+fn a_model_plays_the_user_from_the_other_side() {
+    let says = |text: &str| Ok(Response::builder().message(text).build());
+    let test = test_context()
+        .config(json!({"user_model_server": {"type": "responses_api_models", "name": "user"}, "max_user_turns": 3}))
+        .model("user", [says("My number is C1."), says("Thanks ###STOP###")]);
+    let mut instance = Instance::<Conversation>::new(test.build());
+    instance.seed_session(ROW).unwrap();
+    post(&mut instance, "record_agent_message", json!({"message": "Your number?"}));
+    assert_eq!(post(&mut instance, "next_user_message", json!({}))["message"], "My number is C1.");
+    post(&mut instance, "record_agent_message", json!({"message": "Done."}));
+    let end = json!({"message": null, "should_continue": false, "terminal_state": "user_done"});
+    assert_eq!(post(&mut instance, "next_user_message", json!({})), end);
+    let requests = test.requests("user");
+    assert!(requests[0]["instructions"].as_str().unwrap().contains("You want a refund."));
+    let roles: Vec<&Value> = requests[1]["input"].as_array().unwrap().iter().map(|item| &item["role"]).collect();
+    assert_eq!(roles, ["assistant", "user", "assistant", "user"]);
+    assert_eq!(requests[1]["input"][3]["content"], "Done.");
+}
+
+#[test]
+fn a_user_whose_model_fails_is_a_fault_of_that_model() {
+    let answers = [Err(ModelFailure::Unavailable("no".to_owned())), Ok(Response::builder().reasoning("hm").build())];
+    let test = test_context()
+        .config(json!({"user_model_server": {"type": "responses_api_models", "name": "user"}}))
+        .model("user", answers);
+    let mut instance = Instance::<Conversation>::new(test.build());
+    instance.seed_session(ROW).unwrap();
+    post(&mut instance, "record_agent_message", json!({"message": "Yes?"}));
+    for _ in 0..2 {
+        let failure = instance.call_tool("next_user_message", "{}").unwrap_err();
+        assert!(matches!(failure, Failure::Fault(fault) if fault.is_judge_failure()));
+    }
+}
+
+#[test]
+fn a_user_who_never_ends_is_stopped() {
+    let mut instance = Instance::<Conversation>::new(test_context().config(json!({"max_user_turns": 2})).build());
+    instance.seed_session(ROW).unwrap();
+    post(&mut instance, "record_agent_message", json!({"message": "Yes?"}));
+    assert_eq!(post(&mut instance, "next_user_message", json!({}))["message"], "One");
+    assert_eq!(post(&mut instance, "next_user_message", json!({}))["terminal_state"], "turn_limit");
+}
+
+#[test]
+fn a_discarded_conversation_has_no_reward() {
+    let mut instance = Instance::<Conversation>::new(test_context().build());
+    instance.seed_session(ROW).unwrap();
+    post(&mut instance, "discard_session", json!({}));
+    let request = r#"{"expected_changes": {}, "response": {"output": []}}"#;
+    assert!(matches!(instance.verify(request), Err(Failure::Refused(refuse)) if refuse.status() == 400));
+}
+
+#[test]
+fn tools_can_be_called_by_their_names_too() {
+    let mut instance = Instance::<Conversation>::new(test_context().build());
+    instance.seed_session(ROW).unwrap();
+    let rejected = instance.call_tool("list_parcels", "{}");
+    assert!(matches!(rejected, Err(Failure::Rejected(reject)) if reject.text() == "identify the customer first"));
+    let unknown = instance.call_tool("drop_everything", "{}");
+    assert!(matches!(unknown, Err(Failure::Refused(refuse)) if refuse.status() == 404));
+}
+
+#[test]
+fn expectations_of_parcels_that_do_not_exist_are_a_fault_of_the_data() {
+    let mut instance = Instance::<Conversation>::new(test_context().build());
+    instance.seed_session(ROW).unwrap();
+    for changes in [json!({"P1": {"status": "lost"}}), json!({"P1001": {"colour": "red"}})] {
+        let request = json!({"expected_changes": changes, "response": {"output": []}});
+        assert!(matches!(instance.verify(request.to_string()), Err(Failure::Fault(_))));
+    }
+}
+
+/// Whatever comes is refused, rejected or answered; nothing panics.
+#[test]
+fn no_request_makes_it_panic() {
+    let routes = [
+        "execute_agent_tool_call",
+        "record_agent_message",
+        "record_agent_outputs",
+        "next_user_message",
+        "change_address",
+        "file_claim",
+        "session_tools",
+        "",
+    ];
+    let bodies = [
+        r#"{"tool_name": "file_claim", "arguments": {"parcel_id": "P1001", "reason": "lost", "amount_cents": 99}}"#,
+        r#"{"message": "text"}"#,
+        r#"{"expected_changes": {"P1001": {"status": null}}, "must_say": [""], "response": {"output": [{}]}}"#,
+    ];
+    let pieces = ["\"", "{", "[[[[[[", "null", "1e999", "99999999999999999999", "\\ud800", "\u{0}", "-", "ü"];
+    let mut rng = Rng::from_seed(5);
+    for _ in 0..300 {
+        let mut instance = Instance::<Conversation>::new(test_context().build());
+        instance.seed_session(ROW).unwrap();
+        let mut body = (*rng.choose(&bodies).unwrap()).to_owned();
+        for _ in 0..rng.below(3) {
+            let at = rng.below(body.len() as u64 + 1) as usize;
+            if body.is_char_boundary(at) {
+                body.insert_str(at, rng.choose(&pieces).copied().unwrap());
+            }
+        }
+        let route = rng.choose(&routes).copied().unwrap();
+        if let Err(Failure::Fault(fault)) = instance.call_tool(route, &body) {
+            panic!("{route} {body}: {fault:?}");
+        }
+        if let Ok(verdict) = instance.verify(body.clone()) {
+            assert!([0.0, 1.0].contains(&verdict.reward()), "{body}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Plays `cases.jsonl` natively, with the routes that the agent `conversational_tool_use` calls. `gym-host test` plays
+//! the same file with that agent and the component.
+
+use std::{fs, path::Path};
+
+use conversational_tool_use::Conversation;
+use gym_env::{Context, Failure, Instance, Response};
+use serde_json::{Value, json};
+
+fn lines(path: &str) -> Vec<Value> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn post(instance: &mut Instance<Conversation>, route: &str, body: &Value) -> Result<Value, Failure> {
+    Ok(serde_json::from_str(&instance.call_tool(route, &body.to_string())?)?)
+}
+
+/// The reply of grading: its fields, and the reward.
+fn play(case: &Value, row: &Value) -> Result<Value, Failure> {
+    let mut test = Context::for_test().config(case["config"].clone()).folder(env!("CARGO_MANIFEST_DIR"));
+    if case["config"].is_null() {
+        test = test.config(json!({}));
+    }
+    for (server, turns) in case["models"].as_object().into_iter().flatten() {
+        let texts = turns.as_array().into_iter().flatten().map(|turn| turn["text"].as_str().unwrap_or_default());
+        test = test.model(server, texts.map(|text| Ok(Response::builder().message(text).build())));
+    }
+    let mut instance = Instance::<Conversation>::new(test.build());
+    instance.seed_session(&row.to_string())?;
+    assert!(
+        post(&mut instance, "session_tools", &json!({}))?["tools"].as_array().is_some_and(|tools| tools.len() == 8)
+    );
+    let is_open = row["responses_create_params"]["input"]
+        .as_array()
+        .is_some_and(|items| items.iter().any(|item| item["role"] == "user"));
+    if !is_open {
+        post(&mut instance, "next_user_message", &json!({}))?;
+    }
+    for turn in case["turns"].as_array().into_iter().flatten() {
+        post(&mut instance, "record_agent_outputs", &json!({"outputs": []}))?;
+        if let Some(calls) = turn["calls"].as_array() {
+            for call in calls {
+                let body = json!({"tool_name": call["name"], "tool_call_id": "c", "arguments": call["arguments"], "response": {}});
+                match instance.call_tool("execute_agent_tool_call", &body.to_string()) {
+                    Ok(_) | Err(Failure::Rejected(_) | Failure::Refused(_)) => {}
+                    Err(fault) => return Err(fault),
+                }
+            }
+            continue;
+        }
+        let Some(text) = turn["text"].as_str() else { break };
+        post(&mut instance, "record_agent_message", &json!({"message": text}))?;
+        if post(&mut instance, "next_user_message", &json!({}))?["should_continue"] == false {
+            break;
+        }
+    }
+    let mut request = row.clone();
+    request["response"] = json!({"output": []});
+    let verdict = instance.verify(request.to_string())?;
+    let mut reply = Value::Object(verdict.fields().clone());
+    reply["reward"] = json!(verdict.reward());
+    Ok(reply)
+}
+
+#[test]
+fn every_case_has_the_outcome_it_states() {
+    let rows = lines("data/example.jsonl");
+    let cases = lines("tests/cases.jsonl");
+    assert!(rows.len() >= 20);
+    for (index, _) in rows.iter().enumerate() {
+        for kind in ["perfect", "wrong"] {
+            assert!(cases.iter().any(|case| case["kind"] == kind && case["task"] == index), "{index} {kind}");
+        }
+    }
+    for case in &cases {
+        let name = &case["name"];
+        let row = case["task"].as_u64().map_or(&case["task"], |index| &rows[index as usize]);
+        match play(case, row) {
+            Ok(reply) => {
+                assert_eq!(reply["reward"], case["reward"], "{name}: {reply}");
+                for (field, value) in case["expect"].as_object().into_iter().flatten() {
+                    assert_eq!(&reply[field], value, "{name}: {field}");
+                }
+            }
+            Err(failure) => assert!(case["reward"].is_null(), "{name}: {failure:?}"),
+        }
+    }
+}
