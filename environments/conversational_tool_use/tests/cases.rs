@@ -9,8 +9,8 @@ use gym_env::{Context, Failure, Instance, Response};
 use serde_json::{Value, json};
 
 fn lines(path: &str) -> Vec<Value> {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("the folder has its files");
+    text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
 }
 
 fn post(instance: &mut Instance<Conversation>, route: &str, body: &Value) -> Result<Value, Failure> {
