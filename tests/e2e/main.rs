@@ -7,3 +7,5 @@ mod commands;
 mod isolation;
 mod python;
 mod serve;
+mod show;
+mod viewer;

@@ -2,6 +2,10 @@
 //! What the end-to-end tests share: a running `gym-host`, and a client for it.
 #![expect(clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
+mod browser;
+
+pub use browser::{Browser, Key};
+
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read},

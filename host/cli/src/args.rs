@@ -2,12 +2,14 @@
 //! The command line. The doc comments are the help texts.
 
 mod data;
+mod look;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use data::{DataCommand, PrepareArgs};
+pub(crate) use look::{ColourChoice, SHOW_HELP, ShowArgs, ViewArgs};
 
 /// Run reinforcement-learning environments for language models as sandboxed WebAssembly components.
 ///
@@ -56,6 +58,15 @@ pub(crate) enum Command {
     Data(DataCommand),
     /// Check a configuration without serving it.
     Validate(ValidateArgs),
+    /// Look at rollouts in the browser: a page that this machine serves, offline.
+    ///
+    /// Lists, filters and orders any number of rollouts, shows one as a conversation beside its task and verdict, and
+    /// compares two rollouts or two files. Failures that lie beside a file (`<stem>_failures.jsonl`) are shown too, and
+    /// rollouts that are added while the page is open appear.
+    View(ViewArgs),
+    /// Look at rollouts in the terminal: a list, or whole conversations.
+    #[command(after_help = SHOW_HELP)]
+    Show(ShowArgs),
     /// Show configurations.
     #[command(subcommand)]
     Config(ConfigCommand),

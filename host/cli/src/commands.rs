@@ -8,5 +8,7 @@ pub(crate) mod config;
 pub(crate) mod data;
 pub(crate) mod init;
 pub(crate) mod serve;
+pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod test;
+pub(crate) mod view;

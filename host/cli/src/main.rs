@@ -81,6 +81,8 @@ fn run(arguments: &Arguments) -> CommandResult {
         Command::Collect(options) => on_runtime(commands::collect::run(options, &places, arguments.quiet)),
         Command::Eval(options) => on_runtime(commands::collect::eval(options, &places, arguments.quiet)),
         Command::Test(arguments) => on_runtime(commands::test::run(arguments, &places)),
+        Command::View(arguments) => on_runtime(commands::view::run(arguments)),
+        Command::Show(arguments) => commands::show::run(arguments),
         Command::Attach(arguments) => on_runtime(commands::attach::run(arguments, &places)),
         Command::Status(arguments) => on_runtime(commands::status::run(arguments)),
         Command::CompileComponent { .. } => unreachable!("handled before anything else"),

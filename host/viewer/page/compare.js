@@ -4,7 +4,7 @@
 import * as api from './api.js';
 import { badge, element, number, place, placeInWords } from './dom.js';
 import { conversation, parting, turns } from './conversation.js';
-import { heading, sort, tree } from './facts.js';
+import { flat, heading, sort, tree } from './facts.js';
 import { Grid } from './grid.js';
 import { go, state } from './main.js';
 import { step } from './rollout.js';
@@ -68,19 +68,30 @@ function verdicts(answers, files) {
   const sorted = answers.map((answer) => {
     const { verdict, given } = sort(answer.record ?? {}, answer.task);
     const { row } = answer;
+    const components = verdict.reward_components;
+    if (components !== null && typeof components === 'object') {
+      delete verdict.reward_components;
+      Object.assign(verdict, flat(components, 'component.'));
+    }
     return { ...verdict, ...given, 'tool calls': row.calls, tokens: row.tokens, agent: row.agent, model: row.model };
   });
   const names = [...new Set(sorted.flatMap((fields) => Object.keys(fields)))].filter((name) => sorted.some((fields) => !empty(fields[name])));
   const differ = (name) => JSON.stringify(sorted[0][name] ?? null) !== JSON.stringify(sorted[1][name] ?? null);
-  const ordered = [...names.filter(differ), ...names.filter((name) => !differ(name))];
   const cell = (value) => (empty(value) ? element('span', { class: 'faint' }, '–') : typeof value === 'number' ? number(value) : typeof value === 'object' ? tree(value) : String(value));
   const count = names.filter(differ).length;
+  // The reward is what everybody looks for.
+  const shown = names.filter((name) => name === 'reward' || differ(name));
+  const same = names.filter((name) => !shown.includes(name));
+  const rows = (list) => element('tbody', {}, list.map((name) => element('tr', { class: differ(name) ? 'differs' : null },
+    element('th', { scope: 'row' }, name), ...sorted.map((fields) => element('td', {}, cell(fields[name]))))));
+  const head = element('thead', {}, element('tr', {}, element('th', { scope: 'col' }, 'Field'),
+    ...answers.map(({ row }) => element('th', { scope: 'col' }, ...heading(row, files)))));
   return element('details', { class: 'panel', open: true },
     element('summary', {}, element('h2', {}, count === 0 ? 'Verdicts: the same' : `Verdicts: ${count} of ${names.length} fields differ`)),
-    element('div', { class: 'body scroll' }, element('table', { class: 'verdicts' },
-      element('thead', {}, element('tr', {}, element('th', { scope: 'col' }, 'Field'), ...answers.map(({ row }) => element('th', { scope: 'col' }, ...heading(row, files))))),
-      element('tbody', {}, ordered.map((name) => element('tr', { class: differ(name) ? 'differs' : null },
-        element('th', { scope: 'row' }, name), ...sorted.map((fields) => element('td', {}, cell(fields[name])))))))));
+    element('div', { class: 'body' },
+      element('table', { class: 'verdicts' }, head, rows(shown)),
+      same.length === 0 ? null : element('details', { class: 'alike' },
+        element('summary', {}, `${same.length} fields are the same`), element('table', { class: 'verdicts' }, rows(same)))));
 }
 
 function empty(value) {

@@ -171,7 +171,7 @@ function code(text, label) {
   try {
     const value = JSON.parse(text);
     // Numbers that JavaScript cannot hold would change.
-    if (value !== null && typeof value === 'object' && !/\d{16}/.test(text)) shown = JSON.stringify(value, null, 2);
+    if (value !== null && typeof value === 'object' && !/[^.\d]\d{16}|\.\d{18}/.test(text)) shown = JSON.stringify(value, null, 2);
   } catch {
     // It is text then.
   }

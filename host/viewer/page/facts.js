@@ -48,8 +48,10 @@ export function facts(row, record, task, files) {
   ];
 }
 
-function panel(title, body, open) {
+function panel(title, body, wanted) {
   if (!body) return null;
+  // On a phone the conversation comes below the panels.
+  const open = wanted && (title === 'Verdict' || !matchMedia('(max-width: 760px)').matches);
   return element('details', { class: 'panel', open }, element('summary', {}, element('h2', {}, title)), element('div', { class: 'body' }, body));
 }
 
@@ -85,12 +87,12 @@ function bars(components) {
   return element('dl', { class: 'bars' }, components.map(([name, value]) => {
     const shown = typeof value === 'boolean' ? (value ? 'yes' : 'no') : number(value);
     const part = Number(value);
-    const meter = part >= 0 && part <= 1 ? element('meter', { min: 0, max: 1, value: part, 'aria-label': name }) : null;
+    const meter = typeof value === 'number' && part >= 0 && part <= 1 ? element('meter', { min: 0, max: 1, value: part, 'aria-label': name }) : null;
     return [element('dt', {}, name), element('dd', {}, meter, element('span', {}, shown))];
   }));
 }
 
-function flat(value, before = '') {
+export function flat(value, before = '') {
   const made = {};
   for (const [name, inner] of Object.entries(value)) {
     if (inner !== null && typeof inner === 'object') Object.assign(made, flat(inner, `${before}${name}.`));
@@ -156,5 +158,5 @@ function preview(entries) {
 /** A heading for a rollout. */
 export function heading(row, files) {
   const side = files.length > 1 ? element('span', { class: `side side-${row.side}`, title: files[row.side].path }, 'AB'[row.side]) : null;
-  return [side, placeInWords(row)];
+  return [side, placeInWords(row)].filter(Boolean);
 }

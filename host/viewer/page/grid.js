@@ -155,8 +155,12 @@ export class Grid {
       drawn.setAttribute('aria-selected', position === this.selected);
     }
     this.scroller.setAttribute('aria-activedescendant', this.drawn.has(this.selected) ? `row-${this.selected}` : '');
+    // The next pages, so that scrolling seldom meets rows that are not there yet.
+    for (const near of [first - PAGE / 2, last + PAGE / 2]) {
+      if (near >= 0 && near < this.matched) missing.add(Math.floor(near / PAGE));
+    }
     for (const page of missing) {
-      this.fetch(page).then(() => this.later(), () => {});
+      if (!this.pages.has(page)) this.fetch(page).then(() => this.later(), () => {});
     }
   }
 

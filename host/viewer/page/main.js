@@ -37,7 +37,7 @@ function show() {
   const [, name, one, other] = location.hash.split('/');
   view?.close();
   document.title = 'Rollouts';
-  document.body.className = name || 'all';
+  document.body.className = `view-${name || 'all'}`;
   const two = summary.files.length > 1;
   byId('nav-list').setAttribute('aria-current', name ? 'false' : 'page');
   byId('nav-pairs').setAttribute('aria-current', name === 'pairs' ? 'page' : 'false');

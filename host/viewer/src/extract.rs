@@ -46,8 +46,7 @@ pub(crate) struct Facts {
 
 /// Reads a line. A line that is no JSON object is a row too: one that says so.
 pub(crate) fn facts(line: Bytes) -> Facts {
-    let mut facts =
-        Facts { reward: f64::NAN, tokens: f64::NAN, output_tokens: f64::NAN, ..Facts::default() };
+    let mut facts = Facts { reward: f64::NAN, tokens: f64::NAN, output_tokens: f64::NAN, ..Facts::default() };
     match Raw::parse(line.clone()) {
         Ok(raw) if raw.is_object() => read(&mut facts, raw.bytes()),
         Ok(_) => unreadable(&mut facts, &line, "this line is not a JSON object"),
@@ -88,6 +87,14 @@ fn read(facts: &mut Facts, row: &[u8]) {
             "_ng_task_id" => task_id = (kind(value) != Kind::Null).then_some(value),
             "agent_ref" => facts.agent = member(value, "name").and_then(text).unwrap_or_default(),
             "task_source" | "_ng_environment_server" => source = text(value),
+            "reward_components" => {
+                for (name, part) in members(value).take(NUMBERS) {
+                    let part = number(part);
+                    if !part.is_nan() && facts.numbers.len() < NUMBERS {
+                        facts.numbers.push((format!("component.{name}"), part));
+                    }
+                }
+            }
             name if !name.starts_with('_') && facts.numbers.len() < NUMBERS => {
                 let value = number(value);
                 if !value.is_nan() {
@@ -142,9 +149,8 @@ pub(crate) fn prompt(input: &[u8]) -> String {
         return text.into_owned();
     }
     let of = |user: bool| {
-        let mut items = elements(input).filter(|item| {
-            !user || member(item, "role").and_then(string).is_some_and(|role| role == "user")
-        });
+        let mut items = elements(input)
+            .filter(|item| !user || member(item, "role").and_then(string).is_some_and(|role| role == "user"));
         items.find_map(|item| member(item, "content").map(words).filter(|words| !words.trim().is_empty()))
     };
     of(true).or_else(|| of(false)).unwrap_or_default()
@@ -249,20 +255,18 @@ mod tests {
 
     #[test]
     fn the_facts_of_a_rollout_are_read() {
-        let facts = of(
-            r#"{"responses_create_params":{"input":[{"role":"system","content":"Be brief."},
+        let facts = of(r#"{"responses_create_params":{"input":[{"role":"system","content":"Be brief."},
                 {"role":"user","content":[{"type":"input_text","text":"What  is\n2+2?"}]}]},
                 "response":{"model":"m","usage":{"input_tokens":5,"output_tokens":7,"total_tokens":12},
                 "output":[{"type":"reasoning"},{"type":"function_call","name":"f"},{"type":"message"}]},
-                "reward":0.5,"accuracy":true,"note":"x","_ng_task_index":3,"_ng_rollout_index":1,
-                "agent_ref":{"name":"a"}}"#,
-        );
+                "reward":0.5,"reward_components":{"form":0.25},"accuracy":true,"note":"x","_ng_task_index":3,"_ng_rollout_index":1,
+                "agent_ref":{"name":"a"}}"#);
         assert_eq!((facts.state, facts.task, facts.rollout), (State::Scored, Some(3), Some(1)));
         assert_eq!((facts.reward, facts.tokens, facts.output_tokens), (0.5, 12.0, 7.0));
         assert_eq!((facts.calls, facts.items), (1, 3));
         assert_eq!((facts.agent.as_str(), facts.model.as_str(), facts.failure.as_str()), ("a", "m", ""));
         assert_eq!((facts.title.as_str(), facts.search.as_str()), ("What is 2+2?", "what is 2+2?"));
-        assert_eq!(facts.numbers, [("accuracy".to_owned(), 1.0)]);
+        assert_eq!(facts.numbers, [("component.form".to_owned(), 0.25), ("accuracy".to_owned(), 1.0)]);
     }
 
     #[test]
@@ -285,10 +289,9 @@ mod tests {
 
     #[test]
     fn fields_of_unexpected_types_do_no_harm() {
-        let facts = of(
-            r#"{"responses_create_params":[1],"response":"no","reward":"1","_ng_task_index":"x","agent_ref":7,
-                "mask_sample":1,"failure_kind":{},"_ng_failure_class":null,"big":1e999}"#,
-        );
+        let facts =
+            of(r#"{"responses_create_params":[1],"response":"no","reward":"1","_ng_task_index":"x","agent_ref":7,
+                "mask_sample":1,"failure_kind":{},"_ng_failure_class":null,"big":1e999}"#);
         assert_eq!((facts.state, facts.task), (State::Unscored, None));
         assert!(facts.numbers.is_empty() && facts.agent.is_empty());
         let deep = format!("{{\"response\":{{\"output\":{}{}}}}}", "[".repeat(100_000), "]".repeat(100_000));

@@ -2,7 +2,7 @@
 //! Where every rollout lies, kept up to date with files that still grow.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fs::File,
     io,
     os::unix::fs::{FileExt, MetadataExt},
@@ -152,7 +152,7 @@ impl Index {
                 self.forget(reading);
             }
         }
-        if !reading.scanners.contains_key(&key) {
+        if let Entry::Vacant(place) = reading.scanners.entry(key) {
             let file = match files::open(path) {
                 Ok(file) => file,
                 Err(error) if kind == Kind::Failures && error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -160,7 +160,7 @@ impl Index {
             };
             let inode = file.metadata()?.ino();
             self.handles.write().insert(key, Arc::new(file.try_clone()?));
-            reading.scanners.insert(key, (Scanner::new(file), inode));
+            place.insert((Scanner::new(file), inode));
         }
         let (scanner, _) = reading.scanners.get_mut(&key).expect("it was just put there");
         let mut added = 0;
@@ -209,7 +209,11 @@ impl Index {
             let table = self.table.read();
             let tasks = self.tasks.read();
             let lacking = table.rows().iter().filter(|row| row.side == side && !row.has_task);
-            lacking.filter_map(|row| row.task).filter(|task| !tasks.contains_key(&(side, *task))).map(|task| (task, ())).collect()
+            lacking
+                .filter_map(|row| row.task)
+                .filter(|task| !tasks.contains_key(&(side, *task)))
+                .map(|task| (task, ()))
+                .collect()
         };
         if wanted.is_empty() {
             return;

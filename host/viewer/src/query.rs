@@ -14,9 +14,17 @@ enum Term {
     /// Words of the prompt, the agent or the failure; in lower case.
     Words(String),
     /// A field that holds text contains this, or is this.
-    Text { field: TextField, text: String, whole: bool },
+    Text {
+        field: TextField,
+        text: String,
+        whole: bool,
+    },
     /// A field that holds a number.
-    Number { field: String, test: Test, value: f64 },
+    Number {
+        field: String,
+        test: Test,
+        value: f64,
+    },
     State(State),
     /// The highest reward there is, at least 1.
     Full,

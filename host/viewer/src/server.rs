@@ -156,7 +156,9 @@ struct Parameters(Vec<(String, String)>);
 impl Parameters {
     fn read(query: Option<&str>) -> Self {
         let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-        Self(pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(k, v)| (decode(k), decode(v))).collect())
+        Self(
+            pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(k, v)| (decode(k), decode(v))).collect(),
+        )
     }
 
     fn text(&self, name: &str) -> &str {
@@ -291,9 +293,11 @@ async fn same_task(Shared(index): Shared<Arc<Index>>, Path(id): Path<u32>) -> An
     apart(move || {
         index.with(|table| {
             let group = table.rows().get(id as usize).ok_or_else(missing)?.group;
-            let same = table.rows().iter().zip(0_u32..).filter(|(row, other)| {
-                *other == id || (group != 0 && row.group == group)
-            });
+            let same = table
+                .rows()
+                .iter()
+                .zip(0_u32..)
+                .filter(|(row, other)| *other == id || (group != 0 && row.group == group));
             json(&same.take(TASK_ROWS).map(|(_, id)| body::row(table, id, None)).collect::<Vec<_>>())
         })
     })
@@ -392,10 +396,10 @@ mod tests {
         ] {
             assert_eq!(ask(&mut router, method, host, "/api/summary").await.0, expected, "{method} {host}");
         }
-        assert!(Access::with_name("Box.local").allows(&HeaderMap::from_iter([(
-            header::HOST,
-            HeaderValue::from_static("box.LOCAL:80")
-        )])));
+        assert!(
+            Access::with_name("Box.local")
+                .allows(&HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("box.LOCAL:80"))]))
+        );
     }
 
     #[tokio::test]
@@ -406,7 +410,10 @@ mod tests {
             (status, serde_json::from_str(&text).unwrap())
         };
         let (_, all) = rows("").await;
-        assert_eq!((all["matched"].as_u64(), all["scored"].as_u64(), all["mean"].as_f64()), (Some(6), Some(4), Some(0.75)));
+        assert_eq!(
+            (all["matched"].as_u64(), all["scored"].as_u64(), all["mean"].as_f64()),
+            (Some(6), Some(4), Some(0.75))
+        );
         let (_, some) = rows("filter=reward%3C1+file%3Ab&sort=-reward&count=1").await;
         assert_eq!((some["matched"].as_u64(), some["rows"][0]["title"].as_str()), (Some(1), Some("<img src=x>")));
         let (_, around) = rows("around=3&count=2").await;
@@ -426,7 +433,10 @@ mod tests {
         let (_, _, text) = ask(&mut router, "GET", "localhost", "/api/rollouts/2").await;
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["text"], "broken");
         let (_, headers, text) = ask(&mut router, "GET", "localhost", "/api/rollouts/2/text").await;
-        assert_eq!((text.as_str(), headers[header::CONTENT_TYPE].to_str().unwrap()), ("broken", "text/plain; charset=utf-8"));
+        assert_eq!(
+            (text.as_str(), headers[header::CONTENT_TYPE].to_str().unwrap()),
+            ("broken", "text/plain; charset=utf-8")
+        );
         assert_eq!(ask(&mut router, "GET", "localhost", "/api/rollouts/77").await.0, StatusCode::NOT_FOUND);
         let (_, _, text) = ask(&mut router, "GET", "localhost", "/api/rollouts/0/task").await;
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap().as_array().unwrap().len(), 2);

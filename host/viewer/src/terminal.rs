@@ -102,7 +102,10 @@ pub fn list(out: &mut impl Write, index: &Index, rows: &[u32], style: Style) -> 
         let two = index.files().len() > 1;
         let agents = rows.iter().map(|row| table.agent(row).chars().count()).max().unwrap_or(0).clamp(5, 32);
         let file = if two { "file  " } else { "" };
-        let heading = format!("{file}{:>8}  {:>7}  {:<agents$}  {:>5}  {:>8}  prompt", "task", "reward", "agent", "calls", "tokens");
+        let heading = format!(
+            "{file}{:>8}  {:>7}  {:<agents$}  {:>5}  {:>8}  prompt",
+            "task", "reward", "agent", "calls", "tokens"
+        );
         writeln!(out, "{}", style.paint(Ink::Dim, heading.trim_end()))?;
         for row in rows {
             line(out, table, row, two, agents, style)?;

@@ -18,7 +18,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Install what building environments takes: the WebAssembly targets of the Rust toolchain, a C compiler, and what
-    /// builds Python environments.
+    /// builds Python environments; and Chromium for the tests of the viewer, where apt can install it.
     Setup,
     /// Build everything, serve the example environments, let an agent work on their tasks against a scripted model, and
     /// print the rewards.
@@ -41,7 +41,11 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Setup => setup::for_environments().map(drop),
+        Command::Setup => {
+            setup::for_environments()?;
+            setup::chromium();
+            Ok(())
+        }
         Command::Quickstart { repeats } => quickstart::run(repeats),
         Command::Test(options) => test::run(&options),
         Command::Bench { arguments } => bench(&arguments),

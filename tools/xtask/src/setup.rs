@@ -96,6 +96,29 @@ fn python_tools() -> anyhow::Result<PathBuf> {
     Ok(python)
 }
 
+/// Chromium, in which the viewer is tested. Installed through apt by root; without it those tests are left out.
+pub(crate) fn chromium() {
+    let is_there = || shell::command("chromium").arg("--version").read_quietly().is_some();
+    if is_there() {
+        return;
+    }
+    let is_root = shell::command("id").arg("-u").read_quietly().is_some_and(|id| id.trim() == "0");
+    if is_root && shell::command("apt-get").arg("--version").read_quietly().is_some() {
+        let apt = |arguments: &[&str]| {
+            shell::command("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(arguments).run()
+        };
+        let installed = apt(&["update", "-qq"]).and_then(|()| apt(&["install", "-y", "-qq", "chromium"]));
+        match installed {
+            Ok(()) if is_there() => return,
+            Ok(()) => {}
+            Err(error) => eprintln!("{error:#}"),
+        }
+    }
+    eprintln!(
+        "chromium is not installed: the tests of the viewer in a browser are left out (`apt-get install chromium`)"
+    );
+}
+
 /// nextest if it is there, plain `cargo test` otherwise.
 pub(crate) fn has_nextest() -> bool {
     shell::cargo(["nextest", "--version"]).read_quietly().is_some()

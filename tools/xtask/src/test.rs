@@ -48,6 +48,7 @@ impl Tally {
 /// Runs everything, and fails if anything failed.
 pub(crate) fn run(options: &TestOptions) -> anyhow::Result<()> {
     let python_tools = setup::for_environments()?;
+    setup::chromium();
     let mut tally = Tally::default();
 
     // What the tests need: the binary, the environments, and the guests that misbehave.

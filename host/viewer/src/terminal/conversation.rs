@@ -77,7 +77,7 @@ impl<W: Write> Page<'_, W> {
         };
         let mut facts = vec![self.style.paint(ink, &result)];
         facts.extend([agent, model].into_iter().filter(|name| !name.is_empty()).map(|name| visible(name, false)));
-        facts.push(format!("{} tool calls", row.calls));
+        facts.push(format!("{} tool call{}", row.calls, if row.calls == 1 { "" } else { "s" }));
         if !row.tokens.is_nan() {
             facts.push(format!("{} tokens", number(row.tokens)));
         }
@@ -237,7 +237,7 @@ verdict
 ";
         let (heading, rest) = text.split_once("r.jsonl:1\n").unwrap();
         assert!(heading.starts_with("━━ task 2, rollout 0 ━"), "{heading}");
-        assert!(heading.contains("reward 1 · 1 tool calls · "), "{heading}");
+        assert!(heading.contains("reward 1 · 1 tool call · "), "{heading}");
         assert_eq!(rest, expected);
     }
 
