@@ -93,7 +93,7 @@ impl Stamp {
     pub(crate) fn day(&self) -> Result<i128, Raise> {
         match self.0 {
             Some(point) => Ok(point.wall.div_euclid(NANOS_PER_DAY)),
-            None => raise("NaTType does not support date"),
+            None => raise("Cannot compare NaT with datetime.date object"),
         }
     }
 }
@@ -113,15 +113,15 @@ struct Parts {
 }
 
 impl Parts {
-    /// The point in time. What is not said is 0001-01-01 00:00. The error says which part is impossible.
-    fn stamp(&self) -> Result<Stamp, &'static str> {
-        let (year, month, day) = (self.year.unwrap_or(1), self.month.unwrap_or(1), self.day.unwrap_or(1));
+    /// The point in time. What is not said is 1 January of the given year, 00:00. The error says which part is impossible.
+    fn stamp(&self, year: i64) -> Result<Stamp, &'static str> {
+        let (year, month, day) = (self.year.unwrap_or(year), self.month.unwrap_or(1), self.day.unwrap_or(1));
         let (hour, minute, second) = (self.hour.unwrap_or(0), self.minute.unwrap_or(0), self.second.unwrap_or(0));
-        if !(1..=12).contains(&month) {
-            return Err("month must be in 1..12");
-        }
         if !(1..=9999).contains(&year) {
             return Err("year is out of range");
+        }
+        if !(1..=12).contains(&month) {
+            return Err("month must be in 1..12");
         }
         if !(1..=days_in_month(year, month)).contains(&day) {
             return Err("day is out of range for month");

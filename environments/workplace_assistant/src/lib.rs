@@ -14,8 +14,10 @@ mod clock;
 mod ids;
 mod office;
 mod paging;
+mod patterns;
 mod raise;
 mod signature;
+mod sorting;
 mod table;
 mod tools;
 

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the tools raise, with the texts that Python gives: the model reads them.
 
-use gym_env::{
-    pattern::{Case, Pattern},
-    python::Value,
-};
+use gym_env::python::Value;
 use serde_json::Value as Json;
 
 /// A call that failed, with the text of the exception.
@@ -51,23 +48,6 @@ pub(crate) fn hashable(value: &Value) -> Result<&Value, Raise> {
     match value {
         Value::List(_) | Value::Dict(_) => raise(format!("unhashable type: '{}'", value.type_name())),
         _ => Ok(value),
-    }
-}
-
-/// A regular expression that matches in either case.
-pub(crate) fn pattern(value: &Value) -> Result<Pattern, Raise> {
-    match value {
-        Value::Text(text) => Pattern::new(text, Case::Ignored).or_else(|error| raise(error.to_string())),
-        Value::List(_) | Value::Dict(_) => hashable(value).and_then(|_| raise("")),
-        _ => raise("first argument must be string or compiled pattern"),
-    }
-}
-
-/// Whether a pattern occurs in a cell; nothing when the cell is no text.
-pub(crate) fn occurs(pattern: &Pattern, cell: &Value) -> Result<Option<bool>, Raise> {
-    match cell.as_text() {
-        Some(text) => pattern.is_in(text).map(Some).or_else(|error| raise(error.to_string())),
-        None => Ok(None),
     }
 }
 

@@ -5,9 +5,10 @@ use gym_env::{pattern::Pattern, python::Value};
 
 use crate::{
     office::Book,
-    raise::{Raise, Reply, occurs, raise},
+    patterns::occurs,
+    raise::{Raise, Reply, compare, raise, scalar},
     signature::{Default, Parameter, bind},
-    table::{Row, Table},
+    table::{Row, Table, is_missing},
 };
 
 mod analytics;
@@ -141,6 +142,22 @@ fn containing<'a>(rows: Vec<&'a Row>, column: usize, pattern: &Pattern) -> Resul
     Ok(found)
 }
 
+/// The rows whose column is on the right side of a bound, if there is one. What is missing is on neither side.
+fn bounded<'a>(rows: Vec<&'a Row>, column: usize, bound: &Value, operator: &str) -> Result<Vec<&'a Row>, Raise> {
+    if !bound.is_truthy() {
+        return Ok(rows);
+    }
+    let bound = scalar(bound, rows.len())?;
+    let mut kept = Vec::new();
+    for row in rows.into_iter().filter(|row| !is_missing(&row.cells[column])) {
+        let side = compare(&row.cells[column], bound, operator)?;
+        if if operator == ">=" { side.is_ge() } else { side.is_le() } {
+            kept.push(row);
+        }
+    }
+    Ok(kept)
+}
+
 /// Sets a column of the rows that have this id. A list is spread over the rows and must be as long.
 fn set(table: &mut Table, id_column: &str, id: &Value, column: &str, value: &Value) -> Result<(), Raise> {
     let id_column = table.column(id_column);
@@ -149,7 +166,9 @@ fn set(table: &mut Table, id_column: &str, id: &Value, column: &str, value: &Val
     let values: Vec<Value> = match value {
         Value::List(items) if items.len() == rows => items.clone(),
         Value::List(items) if items.len() == 1 => vec![items[0].clone(); rows],
-        Value::List(_) => return raise("Must have equal len keys and value when setting with an iterable"),
+        Value::List(_) => return raise("setting an array element with a sequence."),
+        // A dict is taken for labelled values, and none of the labels is one of a row.
+        Value::Dict(_) => vec![Value::Float(f64::NAN); rows],
         _ => vec![value.clone(); rows],
     };
     let changed = table.rows_mut().iter_mut().filter(|row| row.cells[id_column] == *id);

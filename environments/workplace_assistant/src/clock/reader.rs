@@ -7,8 +7,8 @@ use super::{
     words::{Unit, could_be_zone, is_afternoon, is_filler, is_utc, is_weekday, month, split, unit},
 };
 
-/// What `today` and `now` are: later than everything that happens in the tables.
-const TODAY: &str = "2100-01-01";
+/// The year of `today` and `now`, and of times without a date: later than everything that happens in the tables.
+const THIS_YEAR: i64 = 2100;
 
 /// Longer texts are no dates.
 const LONGEST: usize = 1000;
@@ -19,7 +19,7 @@ pub(super) fn read(text: &str) -> Result<Stamp, String> {
         return Ok(Stamp::NAT);
     }
     if matches!(text, "now" | "today") {
-        return read(TODAY);
+        return Parts::default().stamp(THIS_YEAR).map_err(str::to_owned);
     }
     let small_number = || text.trim().parse::<f64>().is_ok_and(|number| number < 1000.0);
     let is_letter = matches!(text.to_lowercase().as_str(), "a" | "m" | "p" | "t");
@@ -39,10 +39,18 @@ pub(super) fn read(text: &str) -> Result<Stamp, String> {
     if !has_any {
         return Err(format!("Unable to parse datetime string: {text}"));
     }
-    parts.stamp().map_err(|reason| match reason {
+    // A text that begins with a time is meant for today, and other dates without a year for the year 1.
+    let year = if begins_with_time(text) { THIS_YEAR } else { 1 };
+    parts.stamp(year).map_err(|reason| match reason {
         "year is out of range" => format!("year {} is out of range: {text}", parts.year.unwrap_or(1)),
         _ => format!("{reason}: {text}"),
     })
+}
+
+/// Whether a text begins as `9:00` or `09:00` do.
+fn begins_with_time(text: &str) -> bool {
+    let text = text.as_bytes();
+    text.len() >= 4 && text[0].is_ascii_digit() && (text[1] == b':' || text[1].is_ascii_digit() && text[2] == b':')
 }
 
 /// The numbers of a date, before it is known which is which.

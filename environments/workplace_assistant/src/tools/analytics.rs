@@ -7,8 +7,8 @@ use gym_env::python::Value;
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
-    raise::{Raise, Reply, compare, raise, scalar},
-    table::{Row, Table, is_missing, json as to_json},
+    raise::{Raise, Reply, raise, scalar},
+    table::{Row, Table, json as to_json},
 };
 
 const VALUES: [&str; 7] = [
@@ -60,12 +60,10 @@ pub(super) fn create_plot(plots: &mut Table, arguments: &[Value]) -> Reply {
 /// The visits between two dates, by day. Dates are compared as texts.
 fn by_day<'a>(visits: &'a Table, time_min: &Value, time_max: &Value) -> Result<BTreeMap<String, Vec<&'a Row>>, Raise> {
     let date = visits.column("date_of_visit");
+    let rows = super::bounded(visits.rows().iter().collect(), date, time_min, ">=")?;
     let mut days: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
-    for row in visits.rows() {
-        let cell = &row.cells[date];
-        let is_in = (!time_min.is_truthy() || !is_missing(cell) && compare(cell, time_min, ">=")?.is_ge())
-            && (!time_max.is_truthy() || !is_missing(cell) && compare(cell, time_max, "<=")?.is_le());
-        if is_in && let Some(day) = cell.as_text() {
+    for row in super::bounded(rows, date, time_max, "<=")? {
+        if let Some(day) = row.cells[date].as_text() {
             days.entry(day.to_owned()).or_default().push(row);
         }
     }

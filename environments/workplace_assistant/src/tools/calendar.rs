@@ -8,7 +8,8 @@ use crate::{
     clock::{NotATime, Stamp},
     ids::{self, has_eight_digits},
     paging::page_or,
-    raise::{Raise, Reply, lower, occurs, pattern, raise},
+    patterns::{compile, occurs},
+    raise::{Raise, Reply, lower, raise},
     table::{Row, Table, json as to_json},
 };
 
@@ -60,7 +61,7 @@ pub(super) fn search_events(events: &mut Table, arguments: &[Value]) -> Reply {
             Ok(max) => (min, max),
         },
     };
-    let pattern = pattern(query)?;
+    let pattern = compile(query)?;
     let searched = ["event_name", "participant_email"].map(|name| events.column(name));
     let start = events.column("event_start");
     let mut found: Vec<(Stamp, &Row)> = Vec::new();

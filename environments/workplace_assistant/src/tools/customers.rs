@@ -7,8 +7,9 @@ use serde_json::{Value as Json, json};
 use crate::{
     ids,
     paging::page_or,
-    raise::{Reply, compare, hashable, lower, pattern},
-    table::{Row, Table, is_missing},
+    patterns::compile,
+    raise::{Reply, hashable, lower},
+    table::{Row, Table},
 };
 
 const NOT_FOUND: &str = "Customer not found.";
@@ -44,7 +45,7 @@ pub(super) fn search_customers(customers: &mut Table, arguments: &[Value]) -> Re
         (assignee, "assigned_to_email"),
     ] {
         if value.is_truthy() {
-            found = super::containing(found, customers.column(column), &pattern(value)?)?;
+            found = super::containing(found, customers.column(column), &compile(value)?)?;
         }
     }
     for (bound, column, operator) in [
@@ -53,23 +54,7 @@ pub(super) fn search_customers(customers: &mut Table, arguments: &[Value]) -> Re
         (follow_min, "follow_up_by", ">="),
         (follow_max, "follow_up_by", "<="),
     ] {
-        if !bound.is_truthy() {
-            continue;
-        }
-        let column = customers.column(column);
-        let mut kept = Vec::new();
-        for row in found {
-            let cell = &row.cells[column];
-            // What is missing is on neither side.
-            if is_missing(cell) {
-                continue;
-            }
-            let side = compare(cell, bound, operator)?;
-            if if operator == ">=" { side.is_ge() } else { side.is_le() } {
-                kept.push(row);
-            }
-        }
-        found = kept;
+        found = super::bounded(found, customers.column(column), bound, operator)?;
     }
     let records: Vec<Json> = found.into_iter().map(|row| customers.record(row)).collect();
     page_or("customers", records, number, size, "No customers found.")

@@ -5,7 +5,8 @@ use gym_env::python::Value;
 use serde_json::{Value as Json, json};
 
 use crate::{
-    raise::{Reply, lower, occurs, pattern},
+    patterns::{compile, occurs},
+    raise::{Reply, lower},
     table::{Table, json as to_json},
 };
 
@@ -14,7 +15,7 @@ pub(super) fn find_email_address(addresses: &mut Table, arguments: &[Value]) -> 
     if name.as_text() == Some("") {
         return Ok(json!("Name not provided."));
     }
-    let pattern = pattern(&Value::Text(lower(name)?))?;
+    let pattern = compile(&Value::Text(lower(name)?))?;
     let column = addresses.column("email_address");
     let mut found: Vec<Json> = Vec::new();
     for row in addresses.rows() {

@@ -9,6 +9,7 @@ use crate::{
     ids,
     paging::page_or,
     raise::{Raise, Reply, hashable, holds, lower, scalar},
+    sorting::places_descending,
     table::{Row, Table, json as to_json},
 };
 
@@ -62,8 +63,9 @@ fn search(emails: &Table, arguments: &[Value]) -> Reply {
             found.push((Stamp::of(&row.cells[sent]).map_err(|not| Raise(not.to_string()))?, row));
         }
     }
-    // Newest first; what was sent at the same time stays in order.
-    found.sort_by_key(|(sent, _)| std::cmp::Reverse(sent.moment()));
+    // Newest first.
+    let moments: Vec<_> = found.iter().map(|(sent, _)| sent.moment()).collect();
+    let mut found: Vec<_> = places_descending(&moments).into_iter().map(|place| found[place]).collect();
     for (bound, is_first) in [(date_min, true), (date_max, false)] {
         if bound.is_truthy() && !found.is_empty() {
             let bound = Stamp::of(bound).map_err(|not| Raise(not.to_string()))?.day()?;
