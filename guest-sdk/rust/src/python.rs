@@ -6,8 +6,10 @@
 
 use std::fmt::Write;
 
+mod digits;
 mod reader;
 
+pub use digits::digit;
 pub use reader::{NotJson, loads};
 
 /// A value of Python that JSON can spell.
@@ -215,25 +217,24 @@ fn is_printable(c: char) -> bool {
     text.escape_debug().skip(1).count() == 1
 }
 
-/// What `int(text)` gives; nothing where Python raises a `ValueError`. Digits are those of ASCII only. Numbers beyond 128
-/// bits become the largest (smallest) one.
+/// What `int(text)` gives; nothing where Python raises a `ValueError`. Numbers beyond 128 bits become the largest
+/// (smallest) one.
 pub fn int(text: &str) -> Option<i128> {
     let text = crate::text::strip(text);
-    let (negative, digits) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let groups_are_right =
-        digits.split('_').all(|group| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit()));
-    if !groups_are_right || digits.len() > reader::MAX_DIGITS {
-        return None;
+    let unsigned = text.strip_prefix(['-', '+']);
+    let mut magnitude = 0_i128;
+    let mut count = 0;
+    for group in unsigned.unwrap_or(text).split('_') {
+        if group.is_empty() {
+            return None;
+        }
+        for c in group.chars() {
+            magnitude = magnitude.saturating_mul(10).saturating_add(digit(c)?.into());
+            count += 1;
+        }
     }
-    let magnitude = digits
-        .bytes()
-        .filter(u8::is_ascii_digit)
-        .fold(0_i128, |number, digit| number.saturating_mul(10).saturating_add(i128::from(digit - b'0')));
-    Some(if negative { -magnitude } else { magnitude })
+    let is_readable = count <= reader::MAX_DIGITS;
+    is_readable.then_some(if text.starts_with('-') { -magnitude } else { magnitude })
 }
 
 #[cfg(test)]

@@ -77,14 +77,9 @@ pub(super) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Whether `\d` takes it: decimal digits, of the scripts that are in use.
+/// Whether `\d` takes it: decimal digits of all scripts.
 fn is_digit(c: char) -> bool {
-    /// Zeros, each of which nine more digits follow.
-    const ZEROS: [char; 14] = [
-        '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}', '\u{be6}', '\u{c66}',
-        '\u{ce6}', '\u{e50}', '\u{ed0}', '\u{ff10}',
-    ];
-    c.is_ascii_digit() || ZEROS.iter().any(|zero| (*zero as u32..*zero as u32 + 10).contains(&(c as u32)))
+    crate::python::digit(c).is_some()
 }
 
 /// The form in which characters that differ in case only are equal.

@@ -111,6 +111,8 @@ fn whole_numbers_are_read_as_by_int() {
         ("-7", Some(-7)),
         ("1_000", Some(1000)),
         ("007", Some(7)),
+        ("\u{661}\u{660}", Some(10)),
+        ("+-7", None),
         ("1__0", None),
         ("_1", None),
         ("6.0", None),
