@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Values of Python as the validator of schemas sees them.
+
+use gym_env::python::Value;
+use serde_json::{Map, Number, Value as Json};
+
+/// What begins names that no answer and no schema has.
+const FOREIGN: char = '\u{0}';
+
+/// A value of a type that JSON does not have, such as a date. It is of no type that a schema can ask for: an object with
+/// a member of an impossible name, which no schema with `properties` takes.
+pub(crate) fn foreign(kind: &str) -> Value {
+    Value::Dict(vec![(foreign_name(kind, ""), Value::None)])
+}
+
+/// A name for a key that is no text, such as the number 1, which is not the name `1`.
+pub(crate) fn foreign_name(kind: &str, text: &str) -> String {
+    format!("{FOREIGN}{kind} {text}")
+}
+
+/// The value as JSON. Infinite numbers and NaN, which JSON does not have, become numbers that are not whole and, if
+/// infinite, large.
+pub(crate) fn to_json(value: Value) -> Json {
+    match value {
+        Value::None => Json::Null,
+        Value::Bool(value) => value.into(),
+        Value::Int(number) => match (i64::try_from(number), u64::try_from(number)) {
+            (Ok(number), _) => number.into(),
+            (_, Ok(number)) => number.into(),
+            _ => Json::from(number as f64),
+        },
+        Value::Float(number) if number.is_nan() => Json::from(0.5),
+        Value::Float(number) if number.is_infinite() => Json::from(4_503_599_627_370_495.5_f64.copysign(number)),
+        Value::Float(number) => Number::from_f64(number).map_or(Json::Null, Json::Number),
+        Value::Text(text) => text.into(),
+        Value::List(items) => items.into_iter().map(to_json).collect(),
+        Value::Dict(members) => {
+            Json::Object(members.into_iter().map(|(name, value)| (name, to_json(value))).collect::<Map<_, _>>())
+        }
+    }
+}
+
+/// Sets a member; one of the same name keeps its place.
+pub(crate) fn set(members: &mut Vec<(String, Value)>, name: String, value: Value) {
+    match members.iter_mut().find(|(known, _)| *known == name) {
+        Some((_, slot)) => *slot = value,
+        None => members.push((name, value)),
+    }
+}
+
+/// What Python's `float(text)` gives; nothing where it raises a `ValueError`.
+pub(crate) fn float(text: &str) -> Option<f64> {
+    let text = gym_env::text::strip(text);
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text).to_ascii_lowercase();
+    if ["inf", "infinity", "nan"].contains(&unsigned.as_str()) {
+        return text.parse().ok();
+    }
+    // An underline stands between digits only.
+    let bytes = unsigned.as_bytes();
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let misplaced = |(at, byte): (usize, &u8)| *byte == b'_' && (at == 0 || !is_digit(at - 1) || !is_digit(at + 1));
+    let other = |byte: &u8| !byte.is_ascii_digit() && !b"._e+-".contains(byte);
+    if bytes.iter().any(other) || bytes.iter().enumerate().any(misplaced) {
+        return None;
+    }
+    text.replace('_', "").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn floats_are_read_as_by_python() {
+        for (text, number) in [
+            (" 1.5 ", Some(1.5)),
+            ("1e3", Some(1000.0)),
+            ("1_000.2_5", Some(1000.25)),
+            ("+.5", Some(0.5)),
+            ("5.", Some(5.0)),
+            ("-Infinity", Some(f64::NEG_INFINITY)),
+            ("1__0", None),
+            ("_1", None),
+            ("1_.5", None),
+            ("0x10", None),
+            ("1,5", None),
+            ("", None),
+            (".", None),
+        ] {
+            assert_eq!(float(text), number, "{text}");
+        }
+        assert!(float("nan").is_some_and(f64::is_nan));
+    }
+
+    #[test]
+    fn what_json_cannot_hold_keeps_its_kind() {
+        let huge = i128::from(u64::MAX) + 1;
+        for (value, json) in [
+            (Value::Int(huge), json!(18_446_744_073_709_551_616.0)),
+            (Value::Float(f64::NAN), json!(0.5)),
+            (Value::Float(f64::NEG_INFINITY), json!(-4_503_599_627_370_495.5)),
+            (Value::List(vec![Value::Text("a".into()), Value::None]), json!(["a", null])),
+            (foreign("date"), json!({"\u{0}date ": null})),
+        ] {
+            assert_eq!(to_json(value), json);
+        }
+    }
+}
