@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Values of Python as the validator of schemas sees them.
 
+use std::collections::HashMap;
+
 use gym_env::python::Value;
 use serde_json::{Map, Number, Value as Json};
 
@@ -40,11 +42,43 @@ pub(crate) fn to_json(value: Value) -> Json {
     }
 }
 
-/// Sets a member; one of the same name keeps its place.
-pub(crate) fn set(members: &mut Vec<(String, Value)>, name: String, value: Value) {
-    match members.iter_mut().find(|(known, _)| *known == name) {
-        Some((_, slot)) => *slot = value,
-        None => members.push((name, value)),
+/// The members of a `dict` while it grows.
+#[derive(Default)]
+pub(crate) struct Members {
+    list: Vec<(String, Value)>,
+    places: HashMap<String, usize>,
+}
+
+impl Members {
+    /// The value of that name.
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
+        self.places.get(name).map(|place| &mut self.list[*place].1)
+    }
+
+    /// Sets a member; one of the same name keeps its place.
+    pub(crate) fn set(&mut self, name: String, value: Value) {
+        match self.get_mut(&name) {
+            Some(slot) => *slot = value,
+            None => {
+                self.places.insert(name.clone(), self.list.len());
+                self.list.push((name, value));
+            }
+        }
+    }
+
+    /// Sets several members.
+    pub(crate) fn extend(&mut self, members: impl IntoIterator<Item = (String, Value)>) {
+        members.into_iter().for_each(|(name, value)| self.set(name, value));
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All members, in the order in which they came.
+    pub(crate) fn into_list(self) -> Vec<(String, Value)> {
+        self.list
     }
 }
 

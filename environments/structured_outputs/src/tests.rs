@@ -102,6 +102,9 @@ fn long_and_deep_answers_are_graded() {
         ("xml", "<a>".repeat(100_000)),
         ("toml", format!("a = {}", "[".repeat(20_000))),
         ("toml", format!("[{}a]", "a.".repeat(20_000))),
+        ("yaml", (0..50_000).map(|n| format!("k{n}: 1\n")).collect()),
+        ("xml", format!("<a>{}</a>", (0..50_000).map(|n| format!("<k{n}/>")).collect::<String>())),
+        ("csv", format!("{0}\n{0}", (0..50_000).map(|n| format!("k{n},")).collect::<String>())),
         ("csv", format!("{}\n{}", "a,".repeat(2_000), "1,".repeat(20_000))),
     ] {
         let response = Response::builder().message(&text).to_value();

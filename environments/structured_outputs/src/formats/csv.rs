@@ -3,7 +3,7 @@
 
 use gym_env::python::Value;
 
-use crate::data::{foreign_name, set};
+use crate::data::{Members, foreign_name};
 
 /// Longer fields are an error.
 const MAX_FIELD: usize = 131_072;
@@ -14,16 +14,16 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
     let mut rows = rows(text)?.into_iter();
     let names = rows.next().unwrap_or_default();
     let objects = rows.filter(|row| !row.is_empty()).map(|row| {
-        let mut members = Vec::new();
+        let mut members = Members::default();
         let mut values = row.into_iter().map(Value::Text);
         for name in &names {
-            set(&mut members, name.clone(), values.next().unwrap_or(Value::None));
+            members.set(name.clone(), values.next().unwrap_or(Value::None));
         }
         let rest: Vec<Value> = values.collect();
         if !rest.is_empty() {
-            members.push((foreign_name("rest", ""), Value::List(rest)));
+            members.set(foreign_name("rest", ""), Value::List(rest));
         }
-        Value::Dict(members)
+        Value::Dict(members.into_list())
     });
     Ok(Value::List(objects.collect()))
 }

@@ -4,6 +4,8 @@
 
 use gym_env::{python::Value, text::strip};
 
+use crate::data::Members;
+
 mod reader;
 
 use reader::{Reader, Token};
@@ -14,17 +16,17 @@ const MAX_DEPTH: usize = 400;
 /// An element that is still open.
 struct Open {
     name: String,
-    members: Vec<(String, Value)>,
+    members: Members,
     text: String,
 }
 
 impl Open {
     /// Adds a child; several of one name become a list.
     fn add(&mut self, name: String, value: Value) {
-        match self.members.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, Value::List(items))) => items.push(value),
-            Some((_, first)) => *first = Value::List(vec![std::mem::replace(first, Value::None), value]),
-            None => self.members.push((name, value)),
+        match self.members.get_mut(&name) {
+            Some(Value::List(items)) => items.push(value),
+            Some(first) => *first = Value::List(vec![std::mem::replace(first, Value::None), value]),
+            None => self.members.set(name, value),
         }
     }
 
@@ -37,7 +39,7 @@ impl Open {
         if let Some(text) = text {
             self.add("#text".to_owned(), text);
         }
-        (self.name, Value::Dict(self.members))
+        (self.name, Value::Dict(self.members.into_list()))
     }
 }
 
@@ -51,8 +53,8 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
                 if open.len() >= MAX_DEPTH {
                     return Err("the elements are nested too deep".to_owned());
                 }
-                let members =
-                    attributes.into_iter().map(|(name, value)| (format!("@{name}"), Value::Text(value))).collect();
+                let mut members = Members::default();
+                members.extend(attributes.into_iter().map(|(name, value)| (format!("@{name}"), Value::Text(value))));
                 open.push(Open { name, members, text: String::new() });
             }
             Token::End { name } => {

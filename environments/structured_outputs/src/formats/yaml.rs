@@ -6,7 +6,7 @@ use std::{collections::HashMap, ops::Range};
 use gym_env::python::Value;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-use crate::data::{foreign, foreign_name, set};
+use crate::data::{Members, foreign, foreign_name};
 
 mod scalar;
 
@@ -173,8 +173,8 @@ impl<'a> Composer<'a> {
     fn mapping(&mut self, tag: Option<&Tag>, depth: usize) -> Result<Value, String> {
         let kind = core_tag(tag)?;
         // What is merged comes first, so that the members of the mapping itself win.
-        let mut merged: Vec<(String, Value)> = Vec::new();
-        let mut members: Vec<(String, Value)> = Vec::new();
+        let mut merged = Members::default();
+        let mut members = Members::default();
         loop {
             let key = match self.event()? {
                 Event::MappingEnd => break,
@@ -183,18 +183,14 @@ impl<'a> Composer<'a> {
             let event = self.event()?;
             let (value, _) = self.node(event, depth + 1)?;
             if key.1 {
-                for (name, value) in to_merge(value)? {
-                    set(&mut merged, name, value);
-                }
+                merged.extend(to_merge(value)?);
             } else {
-                set(&mut members, name(key.0)?, value);
+                members.set(name(key.0)?, value);
             }
         }
-        for (name, value) in members {
-            set(&mut merged, name, value);
-        }
+        merged.extend(members.into_list());
         match kind {
-            None | Some("map") => Ok(Value::Dict(merged)),
+            None | Some("map") => Ok(Value::Dict(merged.into_list())),
             Some("set") => Ok(foreign("set")),
             Some(other) => Err(unfit(other, "a mapping")),
         }
@@ -206,14 +202,12 @@ fn to_merge(value: Value) -> Result<Vec<(String, Value)>, String> {
     match value {
         Value::Dict(members) => Ok(members),
         Value::List(items) => {
-            let mut merged = Vec::new();
+            let mut merged = Members::default();
             for item in items.into_iter().rev() {
                 let Value::Dict(members) = item else { return Err("expected a mapping for merging".to_owned()) };
-                for (name, value) in members {
-                    set(&mut merged, name, value);
-                }
+                merged.extend(members);
             }
-            Ok(merged)
+            Ok(merged.into_list())
         }
         _ => Err("expected a mapping or list of mappings for merging".to_owned()),
     }
