@@ -94,6 +94,14 @@ struct Outcome {
 /// With a list of all that is not as it should be: cases with another outcome, examples without a perfect or a wrong
 /// attempt, files that cannot be read.
 pub fn check<E: ResourcesServer>(folder: impl AsRef<Path>) {
+    check_with::<E>(folder, &Map::new());
+}
+
+/// As [`check`], with settings that the environment cannot do without. Those of a case are laid over them.
+///
+/// # Panics
+/// As [`check`].
+pub fn check_with<E: ResourcesServer>(folder: impl AsRef<Path>, config: &Map<String, Value>) {
     let folder = folder.as_ref();
     let rows: Vec<Map<String, Value>> = read_lines(&folder.join("data/example.jsonl"));
     let cases: Vec<Case> = read_lines(&folder.join("tests/cases.jsonl"));
@@ -112,7 +120,7 @@ pub fn check<E: ResourcesServer>(folder: impl AsRef<Path>) {
             Task::Example(index) => rows.get(*index),
         };
         match row {
-            Some(row) => mistakes.extend(judge(case, play::<E>(folder, case, row))),
+            Some(row) => mistakes.extend(judge(case, play::<E>(folder, config, case, row))),
             None => mistakes.push(format!("`{}`: there is no such example", case.name)),
         }
     }
@@ -176,8 +184,15 @@ fn readable(output: &str) -> Value {
     serde_json::from_str(output).unwrap_or_else(|_| Value::String(output.to_owned()))
 }
 
-fn play<E: ResourcesServer>(folder: &Path, case: &Case, row: &Map<String, Value>) -> Outcome {
-    let mut test = Context::for_test().config(Value::Object(case.config.clone())).folder(folder);
+fn play<E: ResourcesServer>(
+    folder: &Path,
+    config: &Map<String, Value>,
+    case: &Case,
+    row: &Map<String, Value>,
+) -> Outcome {
+    let mut config = config.clone();
+    config.extend(case.config.clone());
+    let mut test = Context::for_test().config(Value::Object(config)).folder(folder);
     for (server, turns) in &case.models {
         test = test.model(server, turns.iter().map(Turn::answer));
     }
@@ -228,6 +243,11 @@ fn play_tools<E: ResourcesServer>(
     for name in &description.echo {
         let default = &description.verify_fields["properties"][name]["default"];
         fields.insert(name.clone(), row.get(name).unwrap_or(default).clone());
+    }
+    if description.verify_fields["additionalProperties"] == true {
+        for (name, value) in row.iter().filter(|(name, _)| *name != "responses_create_params") {
+            fields.entry(name).or_insert_with(|| value.clone());
+        }
     }
     fields.extend(verdict.fields().clone());
     if !verdict.components().is_empty() {

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Plays `cases.jsonl` natively. `gym-host test` plays it against the component.
+
+/// What of the shipped configuration the cases rely on.
+const CONFIG: &str = r#"{
+    "judge_model_server": {"type": "responses_api_models", "name": "judge_model"},
+    "judge_responses_create_params": {"input": []},
+    "extraction_length_threshold": null,
+    "check_full_generation_on_fail": false,
+    "reward_if_full_generation_succeeds": 0.0
+}"#;
+
+#[test]
+fn every_case_has_the_outcome_it_states() {
+    let config = serde_json::from_str(CONFIG).unwrap();
+    gym_env::cases::check_with::<equivalence_llm_judge::EquivalenceLlmJudge>(env!("CARGO_MANIFEST_DIR"), &config);
+}
