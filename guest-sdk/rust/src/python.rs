@@ -237,5 +237,47 @@ pub fn int(text: &str) -> Option<i128> {
     is_readable.then_some(if text.starts_with('-') { -magnitude } else { magnitude })
 }
 
+/// What `float(text)` gives; nothing where Python raises a `ValueError`. Digits are those of ASCII only.
+pub fn float(text: &str) -> Option<f64> {
+    let text = crate::text::strip(text);
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let words = ["inf", "infinity", "nan"];
+    if words.iter().any(|word| unsigned.eq_ignore_ascii_case(word)) {
+        return text.parse().ok();
+    }
+    // An underscore stands between two digits.
+    let bytes = unsigned.as_bytes();
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let underscores_are_right =
+        (0..bytes.len()).filter(|at| bytes[*at] == b'_').all(|at| at > 0 && is_digit(at - 1) && is_digit(at + 1));
+    let starts_right = is_digit(0) || bytes.first() == Some(&b'.') && is_digit(1);
+    if !underscores_are_right || !starts_right {
+        return None;
+    }
+    text.replace('_', "").parse().ok()
+}
+
+/// What `text.splitlines()` gives.
+pub fn lines(text: &str) -> Vec<&str> {
+    let ends = |c: char| {
+        matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+    };
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(ends) {
+        lines.push(&rest[..at]);
+        let end = if rest[at..].starts_with("\r\n") {
+            at + 2
+        } else {
+            at + rest[at..].chars().next().map_or(0, char::len_utf8)
+        };
+        rest = &rest[end..];
+    }
+    if !rest.is_empty() {
+        lines.push(rest);
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests;

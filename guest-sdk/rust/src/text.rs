@@ -3,7 +3,7 @@
 
 mod boxed;
 
-pub use boxed::{last_boxed, unwrap_text};
+pub use boxed::{last_boxed, last_closed_boxed, unwrap_text};
 
 /// Whether Python's `str.isspace` counts `c` as white space: Unicode white space and four control characters.
 pub fn is_space(c: char) -> bool {

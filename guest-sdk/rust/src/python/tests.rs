@@ -134,3 +134,44 @@ fn emptiness_is_false() {
         assert_eq!(read(json).is_truthy(), truth, "{json}");
     }
 }
+
+#[test]
+fn floats_are_read_from_what_python_reads_them() {
+    for (text, number) in [
+        (" 1.5 ", Some(1.5)),
+        ("-.5e-3", Some(-0.0005)),
+        ("+7.", Some(7.0)),
+        ("1_000.2_5", Some(1000.25)),
+        ("1e400", Some(f64::INFINITY)),
+        ("-Infinity", Some(f64::NEG_INFINITY)),
+        ("+inf", Some(f64::INFINITY)),
+        ("1__0", None),
+        ("_1", None),
+        ("1_", None),
+        ("1_.5", None),
+        ("1e", None),
+        ("e5", None),
+        (".", None),
+        ("", None),
+        ("0x10", None),
+        ("1,5", None),
+        ("1 2", None),
+        ("infinit", None),
+    ] {
+        assert_eq!(float(text), number, "{text}");
+    }
+    assert!(float("-NaN").is_some_and(f64::is_nan));
+}
+
+#[test]
+fn lines_end_where_python_ends_them() {
+    for (text, expected) in [
+        ("a\nb\r\nc\rd", vec!["a", "b", "c", "d"]),
+        ("a\n\nb\n", vec!["a", "", "b"]),
+        ("a\u{2028}b\u{85}c\u{b}d\u{1d}", vec!["a", "b", "c", "d"]),
+        ("", vec![]),
+        ("\n", vec![""]),
+    ] {
+        assert_eq!(lines(text), expected, "{text:?}");
+    }
+}

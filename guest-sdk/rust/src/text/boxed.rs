@@ -22,6 +22,28 @@ pub fn last_boxed(text: &str) -> Option<&str> {
     None
 }
 
+/// The content of the last `\boxed{…}` that is closed.
+pub fn last_closed_boxed(text: &str) -> Option<&str> {
+    // Read from the end, boxes that are not closed are passed over: each needs one closing brace more than there is.
+    let mut open: Vec<Option<usize>> = Vec::new();
+    let mut last: Option<(usize, usize)> = None;
+    let bytes = text.as_bytes();
+    for (index, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'{' => open.push(text[..index].ends_with("\\boxed").then_some(index + 1)),
+            b'}' => {
+                if let Some(Some(start)) = open.pop()
+                    && last.is_none_or(|(known, _)| start > known)
+                {
+                    last = Some((start, index));
+                }
+            }
+            _ => {}
+        }
+    }
+    last.map(|(start, end)| &text[start..end])
+}
+
 /// `text` without the `\text{…}` that wraps all of it, however often, and without white space around it.
 pub fn unwrap_text(text: &str) -> &str {
     let mut inner = strip(text);
@@ -49,6 +71,21 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(last_boxed(text), content, "{text}");
+        }
+    }
+
+    #[test]
+    fn boxes_that_are_not_closed_are_passed_over() {
+        for (text, content) in [
+            (r"\boxed{A} and \boxed{B}", Some("B")),
+            (r"\boxed{A} \boxed{B", Some("A")),
+            (r"\boxed{A} \boxed{{B}", Some("A")),
+            (r"\boxed{\boxed{B}}", Some("B")),
+            (r"} \boxed{x_{1}} }", Some("x_{1}")),
+            (r"\boxed{A", None),
+            ("", None),
+        ] {
+            assert_eq!(last_closed_boxed(text), content, "{text}");
         }
     }
 

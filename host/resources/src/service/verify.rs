@@ -144,12 +144,18 @@ impl Server {
             .ok()
             .filter(Raw::is_object)
             .ok_or_else(|| bad("the fields that the environment gave are not a JSON object"))?;
-        let added: IndexMap<_, _> = scan::members(added.bytes()).collect();
+        let mut added: IndexMap<_, _> = scan::members(added.bytes()).collect();
+        // Why an attempt was graded without being looked at closely is the environment's to say.
+        let reason = added.shift_remove("failure_reason").unwrap_or(b"null");
+        if !reason.starts_with(b"\"") && reason != b"null" {
+            return Err(bad("the environment gave a `failure_reason` that is not text"));
+        }
         if let Some(name) = added.keys().find(|name| RESERVED_FIELDS.contains(&name.as_ref())) {
             return Err(bad(&format!("the environment gave the field `{name}`, which belongs to the host")));
         }
         let mut body = self.begin(attempt, verdict.reward);
-        body.extend_from_slice(b",\"mask_sample\":false,\"failure_kind\":null,\"failure_reason\":null");
+        body.extend_from_slice(b",\"mask_sample\":false,\"failure_kind\":null,\"failure_reason\":");
+        body.extend_from_slice(reason);
         self.write_components(verdict, &mut body)?;
         for (name, value) in self.repeated(attempt).filter(|(name, _)| !added.contains_key(*name)) {
             write_member(name, value, &mut body);
