@@ -16,6 +16,8 @@ mod secret;
 mod store;
 #[cfg(test)]
 mod test_server;
+#[cfg(test)]
+mod tests;
 
 pub use address::{Address, AddressError};
 pub use error::DatasetError;
