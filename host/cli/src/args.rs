@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use data::{DataCommand, PrepareArgs};
+pub(crate) use data::{DataCommand, ListArgs, PrepareArgs, PullArgs, PushArgs};
 pub(crate) use look::{ColourChoice, SHOW_HELP, ShowArgs, ViewArgs};
 
 /// Run reinforcement-learning environments for language models as sandboxed WebAssembly components.

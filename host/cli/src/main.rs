@@ -91,7 +91,7 @@ fn run(arguments: &Arguments) -> CommandResult {
 
 /// Runs a command that waits for things. One thread more than cores, so that environments that compute for long on
 /// every core leave a thread to everyone else.
-fn on_runtime(work: impl Future<Output = CommandResult>) -> CommandResult {
+pub(crate) fn on_runtime(work: impl Future<Output = CommandResult>) -> CommandResult {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores + 1)

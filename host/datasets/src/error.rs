@@ -116,7 +116,8 @@ impl DatasetError {
                 format!("check that `{key}` in env.yaml is right, not expired, and may do this (GitLab: scope `api`)")
             }
             Self::Missing { .. } => {
-                "`gym-host data list` shows what is there; private things are hidden from tokens without access".to_owned()
+                "`gym-host data list` shows what is there; private things are hidden from tokens without access"
+                    .to_owned()
             }
             Self::Unreachable { .. } => "run the command again: what was sent already is not sent again".to_owned(),
             Self::Checksum { .. } => "nothing was kept; run the command again".to_owned(),

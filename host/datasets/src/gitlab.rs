@@ -248,7 +248,8 @@ impl<'a> Registry<'a> {
             let path = path.trim_start_matches('/').split('/').filter(|part| !part.is_empty());
             return Ok(below(&self.base, ["api", "2.0", "mlflow-artifacts", "artifacts"].into_iter().chain(path)));
         }
-        let url = Url::parse(uri).map_err(|error| purpose.nonsense(format!("`artifact_uri` is no address: {error}")))?;
+        let url =
+            Url::parse(uri).map_err(|error| purpose.nonsense(format!("`artifact_uri` is no address: {error}")))?;
         let both_here = is_local(&url) && is_local(&self.base) && url.port() == self.base.port();
         if url.origin() == self.base.origin() || both_here {
             return Ok(url);

@@ -81,13 +81,7 @@ impl<'a> Purpose<'a> {
 
     /// The same as nobody: for addresses that are signed.
     pub(crate) fn unnamed(&self) -> Purpose<'static> {
-        Purpose {
-            place: self.place,
-            key: self.key,
-            token: None,
-            action: self.action.clone(),
-            what: self.what.clone(),
-        }
+        Purpose { place: self.place, key: self.key, token: None, action: self.action.clone(), what: self.what.clone() }
     }
 }
 

@@ -84,10 +84,12 @@ impl<'a> Hub<'a> {
         let [kind, owner, name] = repo.path();
         let mut url = self.api(&[kind, owner, name, "tree", repo.revision])?;
         url.query_pairs_mut().append_pair("recursive", "true");
-        let purpose = self.purpose("list files", format!("dataset `{owner}/{name}` with the revision `{}`", repo.revision));
+        let purpose =
+            self.purpose("list files", format!("dataset `{owner}/{name}` with the revision `{}`", repo.revision));
         let items = self.pages(url, &purpose).await?;
         let below_file = |path: &str| {
-            file.as_ref().is_none_or(|file| path == file || path.starts_with(&format!("{}/", file.trim_end_matches('/'))))
+            file.as_ref()
+                .is_none_or(|file| path == file || path.starts_with(&format!("{}/", file.trim_end_matches('/'))))
         };
         let files = items.iter().filter(|item| item["type"].as_str() == Some("file")).filter_map(|item| {
             let path = item["path"].as_str().filter(|path| below_file(path))?;

@@ -154,7 +154,11 @@ impl Expected {
 
     pub(crate) fn check(&self, what: &str, found: &Digests) -> Result<(), DatasetError> {
         let wrong = |expected: &str, found: &str| {
-            Err(DatasetError::Checksum { what: what.to_owned(), expected: expected.to_owned(), found: found.to_owned() })
+            Err(DatasetError::Checksum {
+                what: what.to_owned(),
+                expected: expected.to_owned(),
+                found: found.to_owned(),
+            })
         };
         match (self.size, &self.sha256, &self.git) {
             (Some(size), _, _) if size != found.size => {

@@ -130,7 +130,8 @@ impl Store {
         let own = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         match to {
             Address::GitLab { name, version, file: path } => {
-                let lacking = |what: &str| DatasetError::Incomplete { address: to.to_string(), lacking: what.to_owned() };
+                let lacking =
+                    |what: &str| DatasetError::Incomplete { address: to.to_string(), lacking: what.to_owned() };
                 let name = name.as_deref().ok_or_else(|| lacking("the dataset's name"))?;
                 let version = version.as_deref().ok_or_else(|| lacking("the version"))?;
                 let path = path.as_deref().unwrap_or(&own);

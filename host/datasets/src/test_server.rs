@@ -10,7 +10,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode},
+    http::{HeaderMap, Method, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use parking_lot::Mutex;
@@ -49,6 +49,8 @@ pub(crate) struct World {
     pub faults: VecDeque<(&'static str, Fault)>,
     /// `METHOD path?query`
     pub log: Vec<String>,
+    /// `Range` of requests that had one.
+    pub ranges: Vec<String>,
     /// Whether GitLab's own API answers.
     pub packages: bool,
 }
@@ -68,14 +70,23 @@ pub(crate) async fn start() -> Shared {
 async fn answer(State(world): State<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 30).await.unwrap_or_default();
+    let (response, fault) = without_fault(&mut world.lock(), &parts, &body);
+    match fault {
+        Some(fault) => spoil(response, fault).await,
+        None => response,
+    }
+}
+
+/// The answer, and what is to be done to it.
+fn without_fault(world: &mut World, parts: &Parts, body: &Bytes) -> (Response, Option<Fault>) {
     let line = format!("{} {}", parts.method, parts.uri);
-    let mut world = world.lock();
     world.log.push(line.clone());
+    world.ranges.extend(parts.headers.get("range").and_then(|range| range.to_str().ok()).map(str::to_owned));
     let fault = world.faults.iter().position(|(text, _)| line.contains(text));
     let fault = fault.and_then(|at| world.faults.remove(at)).map(|(_, fault)| fault);
     if let Some(Fault::Status(status)) = fault {
         let body = json!({"message": format!("refused with {TOKEN}")}).to_string();
-        return (StatusCode::from_u16(status).unwrap(), body).into_response();
+        return ((StatusCode::from_u16(status).unwrap(), body).into_response(), None);
     }
     let path = decode(parts.uri.path());
     let query = decode(parts.uri.query().unwrap_or_default());
@@ -84,14 +95,12 @@ async fn answer(State(world): State<Shared>, request: Request) -> Response {
     if signed {
         assert_eq!(bearer, "", "the token went to a signed address");
     } else if bearer != format!("Bearer {TOKEN}") {
-        return (StatusCode::UNAUTHORIZED, json!({"error": "Invalid credentials"}).to_string()).into_response();
+        let body = json!({"error": "Invalid credentials"}).to_string();
+        return ((StatusCode::UNAUTHORIZED, body).into_response(), None);
     }
-    let asked = Asked { method: &parts.method, path: &path, query: &query, headers: &parts.headers, body: &body };
-    let response = if path.starts_with("/gl/") { gitlab(&mut world, &asked) } else { hub(&mut world, &asked) };
-    match fault {
-        Some(fault) => spoil(response, fault).await,
-        None => response,
-    }
+    let asked = Asked { method: &parts.method, path: &path, query: &query, headers: &parts.headers, body };
+    let response = if path.starts_with("/gl/") { gitlab(world, &asked) } else { hub(world, &asked) };
+    (response, fault)
 }
 
 async fn spoil(response: Response, fault: Fault) -> Response {
@@ -101,8 +110,17 @@ async fn spoil(response: Response, fault: Fault) -> Response {
         Fault::CutAfter(length) => {
             parts.headers.insert("content-length", bytes.len().into());
             let start = bytes.slice(..length.min(bytes.len()));
-            let cut = Err(std::io::Error::other("cut"));
-            let stream = futures_util::stream::iter([Ok(start), cut]);
+            // The server sends what it has when there is nothing more yet; only then the connection ends.
+            let stream = futures_util::stream::unfold(Some(start), |left| async move {
+                match left {
+                    Some(start) if !start.is_empty() => Some((Ok(start), Some(Bytes::new()))),
+                    Some(_) => {
+                        tokio::task::yield_now().await;
+                        Some((Err(std::io::Error::other("cut")), None))
+                    }
+                    None => None,
+                }
+            });
             Response::from_parts(parts, Body::from_stream(stream))
         }
         _ => Response::from_parts(parts, Body::from(vec![b'?'; bytes.len()])),
@@ -205,9 +223,7 @@ fn gitlab(world: &mut World, asked: &Asked<'_>) -> Response {
 }
 
 fn mlflow(world: &mut World, asked: &Asked<'_>, route: &str) -> Response {
-    let version_of = |name: &str, version: &str| {
-        json!({"model_version": {"name": name, "version": version, "run_id": format!("run:{name}.{version}")}})
-    };
+    let version_of = |name: &str, version: &str| json!({"model_version": {"name": name, "version": version, "run_id": format!("run:{name}.{version}")}});
     let base = format!("{}/gl/api/v4/projects/7/packages/ml_models", world.url);
     match (asked.method.as_str(), route) {
         ("GET", "registered-models/get") => match world.models.get(asked.value("name")) {
@@ -319,7 +335,11 @@ fn repository(world: &mut World, asked: &Asked<'_>) -> Response {
         let oid = hex(&Sha256::digest(bytes));
         if bytes.len() >= world.large_from {
             let place = format!("{}/cdn/{oid}", url.replace("127.0.0.1", "localhost"));
-            let head = [("location", place), ("x-linked-etag", format!("\"{oid}\"")), ("x-linked-size", bytes.len().to_string())];
+            let head = [
+                ("location", place),
+                ("x-linked-etag", format!("\"{oid}\"")),
+                ("x-linked-size", bytes.len().to_string()),
+            ];
             return (StatusCode::FOUND, head, "").into_response();
         }
         let tag = [("etag", format!("\"{}\"", git(bytes)))];
@@ -354,7 +374,9 @@ fn repository(world: &mut World, asked: &Asked<'_>) -> Response {
                 Some("lfsFile") => world.large[line["value"]["oid"].as_str().unwrap()].clone(),
                 _ => {
                     use base64::Engine as _;
-                    base64::engine::general_purpose::STANDARD.decode(line["value"]["content"].as_str().unwrap()).unwrap()
+                    base64::engine::general_purpose::STANDARD
+                        .decode(line["value"]["content"].as_str().unwrap())
+                        .unwrap()
                 }
             };
             world.files.insert(path, bytes);

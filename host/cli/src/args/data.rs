@@ -16,6 +16,85 @@ pub(crate) enum DataCommand {
     /// that is there) and `<stem>_prepare.jsonl`, and in the output folder `<type>.jsonl` and `<type>_metrics.json`.
     #[command(verbatim_doc_comment, after_help = PREPARE_HELP)]
     Prepare(PrepareArgs),
+    /// Send a file to a registry of datasets or to a folder.
+    ///
+    /// What is there already is not sent again; an upload to the Hugging Face hub that was cut off goes on where it
+    /// stopped. Checksums are compared.
+    #[command(after_help = PLACES_HELP)]
+    Push(PushArgs),
+    /// Fetch a file from a registry of datasets or from a folder.
+    ///
+    /// The file has its name only when it is whole and its checksum is right. A pull that was cut off goes on where it
+    /// stopped.
+    #[command(after_help = PLACES_HELP)]
+    Pull(PullArgs),
+    /// Show what a registry of datasets has: datasets, versions, files.
+    #[command(after_help = PLACES_HELP)]
+    List(ListArgs),
+}
+
+const PLACES_HELP: &str = "\
+Places:
+  gitlab:NAME/VERSION/FILE        GitLab's model registry, as NeMo Gym uses it
+  hf:OWNER/NAME[@REVISION]/FILE   a dataset of the Hugging Face hub
+  PATH                            a file or a folder
+
+Settings, in env.yaml, as +KEY=VALUE, or in the environment in capitals:
+  mlflow_tracking_uri    https://gitlab.example/api/v4/projects/ID/ml/mlflow
+  mlflow_tracking_token  a token with the scope `api`
+  hf_token               a token that may write; public datasets are read without one
+  hf_endpoint            another hub than https://huggingface.co";
+
+#[derive(Args)]
+pub(crate) struct PushArgs {
+    /// The file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where to. Without a file name in it the file keeps its own.
+    #[arg(value_name = "PLACE")]
+    pub to: String,
+    /// Make a new dataset on the Hugging Face hub public.
+    #[arg(long)]
+    pub public: bool,
+    /// Propose the change on the Hugging Face hub rather than making it.
+    #[arg(long)]
+    pub create_pr: bool,
+    /// The result as JSON.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct PullArgs {
+    /// Where from. Without a file name in it the only file, or the only one of rows, is meant.
+    #[arg(value_name = "PLACE")]
+    pub from: String,
+    /// The file to write, or a folder to put it in.
+    #[arg(short, long, value_name = "FILE|DIR", default_value = ".")]
+    pub output: PathBuf,
+    /// Overwrite a file that has other content.
+    #[arg(long)]
+    pub force: bool,
+    /// The result as JSON.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct ListArgs {
+    /// Where: `gitlab:` lists all datasets, `gitlab:NAME` versions, `gitlab:NAME/VERSION` files; `hf:OWNER` lists
+    /// datasets, `hf:OWNER/NAME` files.
+    #[arg(value_name = "PLACE")]
+    pub place: String,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub config: ConfigArgs,
 }
 
 const PREPARE_HELP: &str = "\
