@@ -11,7 +11,9 @@
 //! `task` is the index of a row in `data/example.jsonl`, or a row. `turns` is what the model says: `reasoning`, `text`,
 //! `calls` (`name`, `arguments`), or `output` with items as they are; `incomplete` is the reason of an early stop.
 //! `reward` is absent where grading must fail; `status` is the HTTP status of a refusal. `expect` has fields of the
-//! reply, `outputs` the outputs of all calls, `config` settings for this case, `models` the answers of model servers.
+//! reply, `outputs` the outputs of all calls, `config` settings for this case, `models` the answers of model servers. In
+//! gymnasium style the reply is `reward`, `terminated`, `truncated` and `info` of the last step. A row's
+//! `_ng_session_seed` is the seed of its session.
 //! `gym-host test` plays the same file against the component.
 
 use std::{collections::BTreeMap, fs, path::Path};
@@ -26,6 +28,14 @@ use crate::{
     response::Response,
     server::{Instance, ResourcesServer},
 };
+
+mod by_env_id;
+
+/// The row's field with the seed of its session.
+const SESSION_SEED: &str = "_ng_session_seed";
+/// Answers of the model after which a gymnasium-style attempt is cut off, unless the case itself has more turns: the
+/// default of the agent.
+const MAX_STEPS: usize = 10;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,7 +63,7 @@ enum Kind {
     Edge,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 enum Task {
     Example(usize),
@@ -115,6 +125,7 @@ pub fn check_with<E: ResourcesServer>(folder: impl AsRef<Path>, config: &Map<Str
         }
     }
     for case in &cases {
+        mistakes.extend(too_good(case, &cases));
         let row = match &case.task {
             Task::Row(row) => Some(row),
             Task::Example(index) => rows.get(*index),
@@ -174,16 +185,22 @@ fn judge(case: &Case, outcome: Outcome) -> Vec<String> {
             differs("the list of outputs", expected, &outputs);
         }
     }
-    if case.kind == Kind::Wrong && case.reward.is_some_and(|reward| reward >= 1.0) {
-        differs("the reward of a wrong attempt", &"less than 1", &case.reward);
-    }
     mistakes
+}
+
+/// What is wrong with the reward of a wrong attempt: it must be less than that of the perfect attempts at its task.
+fn too_good(case: &Case, cases: &[Case]) -> Option<String> {
+    let reward = case.reward.filter(|_| case.kind == Kind::Wrong)?;
+    let perfect = cases.iter().filter(|other| other.kind == Kind::Perfect && other.task == case.task);
+    let full = perfect.filter_map(|other| other.reward).min_by(f64::total_cmp).unwrap_or(1.0);
+    (reward >= full).then(|| format!("`{}`: a wrong attempt gets {reward}, a perfect one {full}", case.name))
 }
 
 fn readable(output: &str) -> Value {
     serde_json::from_str(output).unwrap_or_else(|_| Value::String(output.to_owned()))
 }
 
+<<<<<<< HEAD
 fn play<E: ResourcesServer>(
     folder: &Path,
     config: &Map<String, Value>,
@@ -193,14 +210,20 @@ fn play<E: ResourcesServer>(
     let mut config = config.clone();
     config.extend(case.config.clone());
     let mut test = Context::for_test().config(Value::Object(config)).folder(folder);
+=======
+fn play<E: ResourcesServer>(folder: &Path, case: &Case, row: &Map<String, Value>) -> Outcome {
+    let seed = row.get(SESSION_SEED).and_then(Value::as_u64).unwrap_or_default();
+    let mut test = Context::for_test().seed(seed).config(Value::Object(case.config.clone())).folder(folder);
+>>>>>>> bfb95f6 (Environments in gymnasium style and with several rewards; native cases play gymnasium and env_id attempts as the host does)
     for (server, turns) in &case.models {
         test = test.model(server, turns.iter().map(Turn::answer));
     }
     let mut outputs = Vec::new();
     let mut instance = Instance::<E>::new(test.build());
     let result = instance.describe().and_then(|description| match description.style {
+        Style::Tools if description.is_known_by_env_id() => by_env_id::play(&mut instance, case, row, &mut outputs),
         Style::Tools => play_tools(&mut instance, &description, case, row, || test.build(), &mut outputs),
-        Style::Gymnasium => play_steps(&mut instance, case, row),
+        Style::Gymnasium => play_steps(&mut instance, case, row, &mut outputs),
     });
     Outcome { result, outputs }
 }
@@ -283,23 +306,30 @@ fn play_steps<E: ResourcesServer>(
     instance: &mut Instance<E>,
     case: &Case,
     row: &Map<String, Value>,
+    outputs: &mut Vec<String>,
 ) -> Result<(f64, Map<String, Value>), Failure> {
     instance.reset(&Value::Object(row.clone()).to_string())?;
+    // A model whose script is over says nothing more, until the environment has an end or the agent has enough.
+    let silence = Turn { output: Some(Vec::new()), ..Turn::default() };
+    let turns = case.turns.iter().chain(std::iter::repeat(&silence)).take(case.turns.len().max(MAX_STEPS));
     let mut reward = 0.0;
-    let mut fields = Map::new();
-    for turn in &case.turns {
+    let mut reply = Map::new();
+    for turn in turns {
         let mut request = row.clone();
         request.insert("response".to_owned(), json!({"output": turn.items(0)}));
         let outcome = instance.step(Value::Object(request).to_string())?;
         reward += outcome.reward;
-        fields = outcome.observation.as_info().clone();
-        fields.insert("terminated".to_owned(), outcome.terminated.into());
-        fields.insert("truncated".to_owned(), outcome.truncated.into());
+        let info = outcome.observation.as_info();
+        let results = info.get("tool_outputs").and_then(Value::as_array).into_iter().flatten();
+        outputs.extend(results.filter_map(|result| Some(result.get("output")?.as_str()?.to_owned())));
+        reply.insert("terminated".to_owned(), outcome.terminated.into());
+        reply.insert("truncated".to_owned(), (outcome.truncated || !outcome.terminated).into());
+        reply.insert("info".to_owned(), Value::Object(info.clone()));
         if outcome.terminated || outcome.truncated {
             break;
         }
     }
-    Ok((reward, fields))
+    Ok((reward, reply))
 }
 
 impl Turn {

@@ -125,6 +125,13 @@ impl Description {
         }
     }
 
+    /// Whether attempts are known by an id that the seed's reply gives (`env_id`) and the tool `step` takes, in place of
+    /// a cookie.
+    pub fn is_known_by_env_id(&self) -> bool {
+        let is_step = |tool: &&Tool| tool.name == "step";
+        self.tools.iter().find(is_step).is_some_and(|step| !step.parameters["properties"]["env_id"].is_null())
+    }
+
     /// Repeats all declared `verify_fields` in the reply, in the order of their declaration.
     pub fn echo_all(&mut self) {
         if let Some(Value::Object(properties)) = self.verify_fields.get("properties") {

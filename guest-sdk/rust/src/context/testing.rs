@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{Context, Host, Level};
-use crate::{failure::ModelFailure, response::Response, rng::Rng};
+use crate::{failure::ModelFailure, response::Response};
 
 /// Describes a context for tests; [`build`](Self::build) makes it.
 ///
@@ -70,7 +70,7 @@ impl TestContext {
         self
     }
 
-    /// What the random numbers follow from.
+    /// What the random numbers follow from. They are those that the host gives to a session with this seed.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -104,7 +104,7 @@ impl TestContext {
     /// The context. Every context that is built starts anew: same clock, same random numbers, same answers.
     pub fn build(&self) -> Context {
         Context::new(TestHost {
-            rng: RefCell::new(Rng::from_seed(self.seed)),
+            random: Cell::new(stream(self.seed)),
             now: Cell::new(self.now),
             models: RefCell::new(self.models.clone()),
             test: self.clone(),
@@ -130,7 +130,8 @@ impl TestContext {
 
 struct TestHost {
     test: TestContext,
-    rng: RefCell<Rng>,
+    /// State of the stream of random numbers.
+    random: Cell<u64>,
     now: Cell<u64>,
     models: RefCell<BTreeMap<String, VecDeque<Result<String, ModelFailure>>>>,
 }
@@ -170,8 +171,26 @@ impl Host for TestHost {
     }
 
     fn random(&self) -> u64 {
-        self.rng.borrow_mut().next_u64()
+        let (next, number) = split_mix(self.random.get());
+        self.random.set(next);
+        number
     }
+}
+
+/// The beginning of the host's stream of random numbers: that of a session's imports among the streams of its seed.
+fn stream(seed: u64) -> u64 {
+    const OF_IMPORTS: u64 = 0xa076_1d64_78bd_642f;
+    let (state, first) = split_mix(seed ^ OF_IMPORTS);
+    first ^ split_mix(state).1.rotate_left(32)
+}
+
+/// One step of SplitMix64: the next state, and a number.
+fn split_mix(state: u64) -> (u64, u64) {
+    let next = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut word = next;
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (next, word ^ (word >> 31))
 }
 
 #[cfg(test)]
@@ -201,6 +220,11 @@ mod tests {
         assert_eq!((one.now(), one.random(), one.rng()), (two.now(), two.random(), two.rng()));
         assert!(one.now() > test.build().now());
         assert_ne!(one.random(), Context::for_test().seed(6).build().random());
+    }
+
+    #[test]
+    fn random_numbers_are_those_of_the_host() {
+        assert_eq!(Context::for_test().seed(5).build().random(), 9_992_974_101_491_130_657);
     }
 
     #[test]

@@ -102,7 +102,8 @@ async fn test_environment(
         }
     }
     if arguments.case.is_none() {
-        let problems = unproven(examples.len(), &cases);
+        let mut problems = unproven(examples.len(), &cases);
+        problems.extend(cases.iter().filter_map(|case| too_good(case, &cases)));
         tally.add(&folder.name, "every example task can be solved, and can be failed", &problems);
     }
     if !arguments.json {
@@ -152,6 +153,14 @@ fn unproven(examples: usize, cases: &[Case]) -> Vec<String> {
         }
     }
     problems
+}
+
+/// What is wrong with the reward of a wrong attempt: it must be less than that of the perfect attempts at its task.
+fn too_good(case: &Case, cases: &[Case]) -> Option<String> {
+    let reward = case.reward.filter(|_| case.kind == CaseKind::Wrong)?;
+    let perfect = cases.iter().filter(|other| other.kind == CaseKind::Perfect && other.task == case.task);
+    let full = perfect.filter_map(|other| other.reward).min_by(f64::total_cmp).unwrap_or(1.0);
+    (reward >= full).then(|| format!("`{}` is a wrong attempt and gets {reward}, a perfect one {full}", case.name))
 }
 
 /// An environment with its agent, and models that say what a case wants.
@@ -353,5 +362,15 @@ mod tests {
     fn every_example_needs_both_kinds_of_attempts() {
         let cases = [case(r#"{"name":"x","kind":"perfect","task":0,"turns":[],"reward":1}"#)];
         assert_eq!(unproven(1, &cases), ["example 0 has no case of kind `wrong`"]);
+    }
+
+    #[test]
+    fn a_wrong_attempt_gets_less_than_a_perfect_one() {
+        let of = |kind: &str, task: u8, reward: f64| {
+            case(&json!({"name": "x", "kind": kind, "task": task, "turns": [], "reward": reward}).to_string())
+        };
+        let cases = [of("perfect", 0, 3.0), of("wrong", 0, 2.0), of("wrong", 1, 1.0), of("edge", 0, 3.0)];
+        let too_good = cases.iter().filter_map(|case| too_good(case, &cases)).count();
+        assert_eq!(too_good, 1, "only that of task 1, whose perfect attempt is taken to get 1");
     }
 }
