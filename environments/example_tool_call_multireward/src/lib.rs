@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One tool call, graded by three rewards of their own. See the README for the rules.
 
-mod values;
-
-use gym_env::{Attempt, Fault, ItemKind, Schema, Verdict, resources_server};
+use gym_env::{
+    AnyJson, Attempt, Fault, ItemKind, Schema, Verdict,
+    python::{self, Value},
+    resources_server,
+};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-
-use values::{equal, object};
+use serde_json::{Map, Value as Json};
 
 /// There is no state.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ struct Task {
     /// The call that is wanted: `name` and `arguments`.
     #[serde(default)]
     #[schema(json = r#"{"type": "object", "default": {}}"#)]
-    expected_call: Map<String, Value>,
+    expected_call: AnyJson,
 }
 
 /// The weather, as the tool gives it.
@@ -30,50 +30,75 @@ struct Weather {
 }
 
 /// A call that the model made.
-#[derive(Debug, Serialize)]
 struct Call {
     name: String,
-    /// Empty where they are no object.
-    arguments: Map<String, Value>,
-    #[serde(skip)]
-    is_object: bool,
+    /// The members of the arguments; `None` where they are no object.
+    arguments: Option<Vec<(String, Value)>>,
+}
+
+impl Call {
+    fn argument(&self, name: &str) -> Option<&Value> {
+        let (_, value) = self.arguments.iter().flatten().find(|(known, _)| known == name)?;
+        Some(value)
+    }
+
+    /// The call as the reply tells it. Arguments that are no object are told as none.
+    fn report(&self) -> Json {
+        let arguments = self.arguments.iter().flatten().map(|(name, value)| (name.clone(), json(value)));
+        serde_json::json!({"name": self.name, "arguments": arguments.collect::<Map<_, _>>()})
+    }
+}
+
+/// A value as JSON has it. Whole numbers beyond 64 bits become floats, and what is not finite null.
+fn json(value: &Value) -> Json {
+    match value {
+        Value::None => Json::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Int(value) => match (i64::try_from(*value), u64::try_from(*value)) {
+            (Ok(value), _) => value.into(),
+            (_, Ok(value)) => value.into(),
+            _ => (*value as f64).into(),
+        },
+        Value::Float(value) => (*value).into(),
+        Value::Text(value) => value.as_str().into(),
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Dict(members) => members.iter().map(|(name, value)| (name.clone(), json(value))).collect(),
+    }
 }
 
 /// What the row's description of a tool says of its arguments.
 #[derive(Deserialize)]
 struct Tool {
     #[serde(default)]
-    name: Value,
+    name: Json,
     #[serde(default)]
-    parameters: Value,
+    parameters: Json,
 }
 
 /// All calls in a response.
 fn calls<T>(attempt: &Attempt<T>) -> Vec<Call> {
     let call = |item: gym_env::Item<'_>| {
-        let read = item.arguments().and_then(|arguments| object(&arguments));
-        Call {
-            name: item.name().unwrap_or_default().into_owned(),
-            is_object: read.is_some(),
-            arguments: read.unwrap_or_default(),
-        }
+        let arguments = match item.arguments().and_then(|arguments| python::loads(&arguments).ok()) {
+            Some(Value::Dict(members)) => Some(members),
+            _ => None,
+        };
+        Call { name: item.name().unwrap_or_default().into_owned(), arguments }
     };
     attempt.function_calls().map(call).collect()
 }
 
 /// Whether a call is the one that is wanted: the same name, and every wanted argument with its value. A wanted null may
 /// also be absent, and the call may have further arguments.
-fn is_wanted(call: &Call, expected: &Map<String, Value>) -> Result<bool, Fault> {
-    if expected.is_empty() || expected.get("name").and_then(Value::as_str) != Some(&call.name) {
+fn is_wanted(call: &Call, expected: &Value) -> Result<bool, Fault> {
+    if expected.get("name").and_then(Value::as_text) != Some(&call.name) {
         return Ok(false);
     }
     match expected.get("arguments") {
-        None | Some(Value::Null) => Ok(true),
-        Some(Value::Object(wanted)) => {
-            let found = |name: &str| call.arguments.get(name).unwrap_or(&Value::Null);
-            Ok(wanted.iter().all(|(name, value)| equal(found(name), value)))
+        Some(Value::Dict(wanted)) => {
+            Ok(wanted.iter().all(|(name, value)| call.argument(name).unwrap_or(&Value::None) == value))
         }
-        Some(_) => Err(Fault::new("`expected_call.arguments` of the row is not an object")),
+        Some(other) if other.is_truthy() => Err(Fault::new("`expected_call.arguments` of the row is not an object")),
+        _ => Ok(true),
     }
 }
 
@@ -82,7 +107,7 @@ fn required<T>(attempt: &Attempt<T>, name: &str) -> Vec<String> {
     let tools: Vec<Tool> =
         attempt.param("tools").and_then(|tools| serde_json::from_str(tools).ok()).unwrap_or_default();
     let tool = tools.into_iter().find(|tool| tool.name == name);
-    let names = tool.and_then(|tool| tool.parameters.get("required").and_then(Value::as_array).cloned());
+    let names = tool.and_then(|tool| tool.parameters.get("required").and_then(Json::as_array).cloned());
     names.unwrap_or_default().into_iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
@@ -100,12 +125,14 @@ impl ToolCall {
     #[verify]
     fn verify(attempt: &Attempt<Task>) -> Result<Verdict, Fault> {
         let calls = calls(attempt);
+        let expected = python::loads(attempt.task.expected_call.text())?;
         let mut correct = false;
         for call in &calls {
-            correct |= is_wanted(call, &attempt.task.expected_call)?;
+            correct |= is_wanted(call, &expected)?;
         }
         let is_valid = calls.first().is_some_and(|call| {
-            call.is_object && required(attempt, &call.name).iter().all(|name| call.arguments.contains_key(name))
+            let has = |name: &String| call.argument(name).is_some();
+            call.arguments.is_some() && required(attempt, &call.name).iter().all(has)
         });
         let talks = attempt.output().any(|item| item.kind() == ItemKind::Message);
         let is_plain = calls.len() == 1 && !talks;
@@ -115,7 +142,7 @@ impl ToolCall {
         Ok(components
             .iter()
             .fold(verdict, |verdict, (name, part)| verdict.field(*name, part))
-            .field("predicted_calls", calls))
+            .field("predicted_calls", calls.iter().map(Call::report).collect::<Vec<_>>()))
     }
 }
 

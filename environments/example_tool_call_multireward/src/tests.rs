@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 use gym_env::{Context, Instance, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::*;
+use super::ToolCall;
+use gym_env::Verdict;
 
 fn row() -> Value {
     let parameters = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
@@ -72,6 +73,7 @@ fn the_wanted_call_may_say_little() {
         (json!({"name": "get_weather", "arguments": {"unit": "K"}}), 0.0),
         (json!({"arguments": {"city": "Oslo"}}), 0.0),
         (json!({"name": 3}), 0.0),
+        (json!({"name": "get_weather", "arguments": []}), 1.0),
     ] {
         let mut row = row();
         row["expected_call"] = expected.clone();
@@ -83,4 +85,44 @@ fn the_wanted_call_may_say_little() {
     let mut odd = row();
     odd["expected_call"]["arguments"] = json!(["Oslo"]);
     assert!(matches!(verify(odd, response), Err(gym_env::Failure::Fault(_))));
+}
+
+#[test]
+fn arguments_are_read_and_compared_as_in_python() {
+    for (arguments, expected, parts_expected) in [
+        (r#"{"city":"Oslo","days":1.0}"#, json!({"days": true}), [1.0, 1.0, 1.0]),
+        (r#"{"city":NaN}"#, json!({"city": "Oslo"}), [0.0, 1.0, 1.0]),
+        (r#"{"city":"a","city":"Oslo"}"#, json!({"city": "Oslo"}), [1.0, 1.0, 1.0]),
+        (r#"{"city":[1,{"a":2}]}"#, json!({"city": [1.0, {"a": 2}]}), [1.0, 1.0, 1.0]),
+        (r#"{"city":"Oslo"} "#, json!({"city": "oslo"}), [0.0, 1.0, 1.0]),
+        (&format!("{{\"city\":{}", "[".repeat(100_000)), json!({"city": "Oslo"}), [0.0, 0.0, 1.0]),
+    ] {
+        let mut row = row();
+        row["expected_call"]["arguments"] = expected.clone();
+        let response = Response::builder().call("get_weather", json!(arguments)).to_value();
+        assert_eq!(parts(&verify(row, response).unwrap()), parts_expected, "{arguments:.40} {expected}");
+    }
+}
+
+/// A seeded stream of changes to a good request: whatever comes of it is a verdict or a refusal, never a panic.
+#[test]
+fn no_request_traps() {
+    let mut request = row();
+    request["response"] = Response::builder().message("a").call("get_weather", json!({"city": "Oslo"})).to_value();
+    let text = request.to_string();
+    let mut rng = gym_env::Rng::from_seed(7);
+    let odd = ["null", "[]", "{}", "\"\\ud800\"", "1e999", "-0", "[[[[", "\"", "}", "true", ",", ":"];
+    for _ in 0..2_000 {
+        let mut text = text.clone().into_bytes();
+        for _ in 0..=rng.below(3) {
+            let at = rng.below(text.len() as u64) as usize;
+            let until = (at + rng.below(12) as usize).min(text.len());
+            text.splice(at..until, odd[rng.below(odd.len() as u64) as usize].bytes());
+        }
+        let Ok(text) = String::from_utf8(text) else { continue };
+        let mut instance = Instance::<ToolCall>::new(Context::for_test().build());
+        if let Ok(verdict) = instance.verify(text) {
+            assert!((0.0..=3.0).contains(&verdict.reward()));
+        }
+    }
 }

@@ -15,7 +15,7 @@ mod response;
 pub use guest::{NoOutputText, for_scoring, output_text, strip_token_fields};
 pub use items::{TOKEN_FIELDS, check_input, check_output};
 pub use params::{check_create_params, echo_create_params, write_create_params};
-pub use response::{check_response, echo_response, write_response};
+pub use response::{check_response, echo_response, write_aviary_response, write_response};
 
 #[cfg(test)]
 mod tests;

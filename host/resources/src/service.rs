@@ -5,6 +5,7 @@
 //! agents' ports without cookies in headers, paths or content types.
 
 mod body;
+mod by_env_id;
 mod calls;
 mod compiled;
 mod gymnasium;
@@ -183,6 +184,8 @@ impl Server {
 
     fn new_ticket(&self) -> Ticket {
         let id = random_u128().expect("the operating system has random numbers, as it had at the start");
+        // The id may be shown as a UUID.
+        let id = uuid::Builder::from_random_bytes(id.to_be_bytes()).into_uuid().as_u128();
         Ticket { id, boot: self.boot, stateful: false }
     }
 
@@ -195,6 +198,9 @@ impl Server {
     }
 
     fn has_tool(&self, name: &str) -> bool {
+        if by_env_id::TOOLS.contains(&name) {
+            return self.compiled.known_by_env_id && self.compiled.tools.contains_key(name);
+        }
         self.compiled.tools.contains_key(name) || self.environment.description().any_tool
     }
 
@@ -208,6 +214,8 @@ impl Server {
             (Route::Reset, Style::Gymnasium) => self.reset(payload, caller).await,
             (Route::Step, Style::Gymnasium) => self.step(payload, caller).await,
             (Route::Close, Style::Gymnasium) => self.close(caller).await,
+            (Route::Step, Style::Tools) => self.tool(by_env_id::TOOLS[0], payload, caller).await,
+            (Route::Close, Style::Tools) => self.tool(by_env_id::TOOLS[1], payload, caller).await,
             _ => Ok(reply::not_found()),
         };
         result.unwrap_or_else(|error| error.into_reply(&self.name, route))

@@ -64,9 +64,27 @@ pub fn for_scoring<'a>(object: &'a [u8], strip_tokens: bool, tool_prefix: Option
 }
 
 fn write_item(item: &[u8], strip_tokens: bool, tool_prefix: Option<&str>, out: &mut Vec<u8>) {
-    if scan::kind(item) != Kind::Object {
-        return out.extend_from_slice(item);
+    match scan::kind(item) {
+        Kind::Object => write_object(item, strip_tokens, tool_prefix, out),
+        // The items of one step, in Aviary's dialect.
+        Kind::Array => {
+            out.push(b'[');
+            for (index, item) in scan::elements(item).enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                match scan::kind(item) {
+                    Kind::Object => write_object(item, strip_tokens, tool_prefix, out),
+                    _ => out.extend_from_slice(item),
+                }
+            }
+            out.push(b']');
+        }
+        _ => out.extend_from_slice(item),
     }
+}
+
+fn write_object(item: &[u8], strip_tokens: bool, tool_prefix: Option<&str>, out: &mut Vec<u8>) {
     let prefix = tool_prefix.filter(|_| has_type(item, "function_call"));
     out.push(b'{');
     let mut first = true;

@@ -13,6 +13,7 @@ use crate::{
 pub(super) type Found<'a> = Vec<(Cow<'a, str>, &'a [u8])>;
 
 /// A field of a record.
+#[derive(Clone, Copy)]
 pub(super) struct FieldRule {
     pub(super) name: &'static str,
     pub(super) shape: Shape,

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     raw::Raw,
+    scan::{self, Kind},
     validate::{ErrorDetail, Errors, Path},
 };
 
@@ -47,6 +48,22 @@ const RESPONSE: &[FieldRule] = &[
     nullable("user", Shape::Text),
 ];
 
+/// [`RESPONSE`], and what it has besides in Aviary's dialect.
+const AVIARY_RESPONSE: [FieldRule; RESPONSE.len() + 3] = {
+    let mut rules = [const { required("env_id", Shape::Text) }; RESPONSE.len() + 3];
+    let mut index = 0;
+    while index < RESPONSE.len() {
+        rules[index] = RESPONSE[index];
+        if matches!(rules[index].name.as_bytes(), b"output") {
+            rules[index].shape = Shape::With(write_output_or_transitions);
+        }
+        index += 1;
+    }
+    rules[index + 1] = required("group_id", Shape::Text);
+    rules[index + 2] = required("contains_transitions", Shape::Bool);
+    rules
+};
+
 const USAGE: &[FieldRule] = &[
     required("input_tokens", Shape::Int),
     required("input_tokens_details", Shape::With(write_input_details)),
@@ -70,6 +87,12 @@ pub fn echo_response(response: &Raw) -> Result<Raw, Vec<ErrorDetail>> {
     if errors.is_empty() { Ok(Raw::trusted(out)) } else { Err(errors.into_vec()) }
 }
 
+/// Like [`write_response`], for Aviary's dialect: the response also has `env_id`, `group_id` and
+/// `contains_transitions`, and its output may be a list of lists of items.
+pub fn write_aviary_response(response: &[u8], path: &Path<'_>, out: &mut Vec<u8>, errors: &mut Errors) {
+    write_record(&AVIARY_RESPONSE, Others::Keep, response, path, out, errors);
+}
+
 /// Like [`echo_response`], as a part of a larger body. After errors, `out` holds nothing of use.
 pub fn write_response(response: &[u8], path: &Path<'_>, out: &mut Vec<u8>, errors: &mut Errors) {
     write_record(RESPONSE, Others::Keep, response, path, out, errors);
@@ -77,6 +100,16 @@ pub fn write_response(response: &[u8], path: &Path<'_>, out: &mut Vec<u8>, error
 
 fn write_output(value: &[u8], path: &Path<'_>, out: &mut Vec<u8>, errors: &mut Errors) {
     write_list(value, path, out, errors, write_output_item);
+}
+
+/// A list of items, or one list of items for each step.
+fn write_output_or_transitions(value: &[u8], path: &Path<'_>, out: &mut Vec<u8>, errors: &mut Errors) {
+    let is_list = |element: &[u8]| scan::kind(element) == Kind::Array;
+    if scan::kind(value) == Kind::Array && scan::elements(value).next().is_some_and(is_list) {
+        write_list(value, path, out, errors, write_output);
+    } else {
+        write_output(value, path, out, errors);
+    }
 }
 
 fn write_usage(value: &[u8], path: &Path<'_>, out: &mut Vec<u8>, errors: &mut Errors) {

@@ -60,8 +60,8 @@ fn look_up(path: &str, has_tool: impl Fn(&str) -> bool, style: Style) -> Option<
         "/verify" if tools => Found::Post(Route::Verify),
         "/close_session" if tools => Found::Post(Route::CloseSession),
         "/reset" if !tools => Found::Post(Route::Reset),
-        "/step" if !tools => Found::Post(Route::Step),
-        "/close" if !tools => Found::Post(Route::Close),
+        "/step" if !tools || has_tool("step") => Found::Post(Route::Step),
+        "/close" if !tools || has_tool("close") => Found::Post(Route::Close),
         _ if !tools => return None,
         _ => {
             let name = decode(path.strip_prefix('/')?)?;
@@ -134,6 +134,19 @@ mod tests {
             (Method::Post, "/%2", Found::Nothing),
         ] {
             assert_eq!(find(method, path, has_tool, Style::Tools), expected, "{method:?} {path}");
+        }
+    }
+
+    #[test]
+    fn a_server_whose_sessions_have_ids_is_stepped_through_them() {
+        let has_tool = |name: &str| matches!(name, "step" | "close");
+        for (path, expected) in [
+            ("/step", Found::Post(Route::Step)),
+            ("/close", Found::Post(Route::Close)),
+            ("/seed_session", Found::Post(Route::Seed)),
+            ("/reset", Found::Nothing),
+        ] {
+            assert_eq!(find(Method::Post, path, has_tool, Style::Tools), expected, "{path}");
         }
     }
 

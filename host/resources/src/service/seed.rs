@@ -70,9 +70,10 @@ impl Server {
     async fn legacy_seed(self: &Arc<Self>, row: &Raw, caller: &mut Caller) -> Result<Reply, Failure> {
         let request = self.seed_request(row.bytes(), &Path::Body)?;
         let reply = if self.environment.description().tools_run_in == Lifetime::Session {
+            self.begin_by_env_id(caller);
             let call = Call::Seed { request, once: false };
             match self.call(call, Lifetime::Session, session_seed(row.bytes()), caller).await? {
-                Answer::Text(reply) => checked_reply(reply)?,
+                Answer::Text(reply) => self.with_env_id(checked_reply(reply)?, caller),
                 other => unreachable!("a seed answers with text, not {other:?}"),
             }
         } else {

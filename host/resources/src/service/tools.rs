@@ -14,6 +14,7 @@ use gym_protocol::{
 use super::{
     Caller, Server,
     body::Payload,
+    by_env_id,
     calls::{Answer, Call},
     reply::{self, Failure},
     seed::text,
@@ -27,16 +28,18 @@ impl Server {
         payload: Payload<'_>,
         caller: &mut Caller,
     ) -> Result<Reply, Failure> {
+        let is_agents = self.compiled.known_by_env_id && by_env_id::TOOLS.contains(&name);
         let arguments = match self.compiled.tools.get(name) {
-            _ if !is_tool_route(name) => return Ok(reply::not_found()),
+            _ if !is_tool_route(name) && !is_agents => return Ok(reply::not_found()),
             Some(schema) => arguments(schema, payload)?,
             None if self.environment.description().any_tool => {
                 payload.value()?.map_or_else(|| "{}".to_owned(), |value| value.as_str().to_owned())
             }
             None => return Ok(reply::not_found()),
         };
+        let lifetime = self.lifetime_by_env_id(&arguments, caller);
         let call = Call::Tool { name: name.to_owned(), arguments };
-        match self.call(call, self.environment.description().tools_run_in, None, caller).await {
+        match self.call(call, lifetime, None, caller).await {
             Ok(Answer::Text(text)) => Ok(Reply::ok(text)),
             Ok(other) => unreachable!("a tool answers with text, not {other:?}"),
             Err(CallError::Rejected(text)) => {

@@ -45,7 +45,10 @@ impl Site for ResourcesSite {
         match route {
             SiteRoute::AggregateMetrics => true,
             SiteRoute::Verify | SiteRoute::Seed | SiteRoute::CloseSession | SiteRoute::ReverifyMode => tools,
-            SiteRoute::Reset | SiteRoute::Step | SiteRoute::Close => !tools,
+            SiteRoute::Reset => !tools,
+            // Where sessions have ids of their own, these are tools.
+            SiteRoute::Step => !tools || description.tools.iter().any(|tool| tool.name == "step"),
+            SiteRoute::Close => !tools || description.tools.iter().any(|tool| tool.name == "close"),
             SiteRoute::Tool(name) => {
                 tools
                     && is_tool_route(name)
