@@ -30,6 +30,9 @@ use crate::{
 };
 
 mod by_env_id;
+mod malformed;
+
+pub use malformed::check_malformed;
 
 /// The row's field with the seed of its session.
 const SESSION_SEED: &str = "_ng_session_seed";

@@ -2,6 +2,7 @@
 //! What the host knows of an environment: the host-side form of `wit/types.wit`.
 
 use crate::fault::Fault;
+use crate::scan;
 
 /// Where the calls of one kind run. See `lifetime` in `wit/types.wit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,6 +110,26 @@ pub struct Description {
     pub metrics: Option<PassMetrics>,
     /// Whether `aggregate-metrics` adds metrics.
     pub own_metrics: bool,
+}
+
+/// Tools that agents call, not models, in environments whose sessions are known by `env_id`.
+pub const ENV_ID_TOOLS: [&str; 2] = ["step", "close"];
+
+impl Description {
+    /// Whether sessions are known by an id in requests (`env_id`) in place of a cookie: there is a tool `step` that
+    /// takes one. This is Aviary's dialect.
+    pub fn is_known_by_env_id(&self) -> bool {
+        let has_env_id = |tool: &Tool| {
+            let properties = scan::member(tool.parameters.as_bytes(), "properties");
+            tool.name == ENV_ID_TOOLS[0] && properties.is_some_and(|all| scan::member(all, "env_id").is_some())
+        };
+        self.style == Style::Tools && self.tools.iter().any(has_env_id)
+    }
+
+    /// Whether a tool of that name is called by agents only. Its name is that of a route.
+    pub fn is_agents_tool(&self, name: &str) -> bool {
+        ENV_ID_TOOLS.contains(&name) && self.is_known_by_env_id()
+    }
 }
 
 /// The grade of one finished response.

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gym_agents::{Cookie, Reply, RequestContext, Route};
-use gym_protocol::{Fault, FaultKind, ServerName, environment::Style};
+use gym_protocol::{Fault, FaultKind, ServerName, environment::{ENV_ID_TOOLS, Style}};
 use tokio_util::task::TaskTracker;
 
 use self::{body::Payload, compiled::Compiled, typed::TypedSessions};
@@ -198,7 +198,7 @@ impl Server {
     }
 
     fn has_tool(&self, name: &str) -> bool {
-        if by_env_id::TOOLS.contains(&name) {
+        if ENV_ID_TOOLS.contains(&name) {
             return self.compiled.known_by_env_id && self.compiled.tools.contains_key(name);
         }
         self.compiled.tools.contains_key(name) || self.environment.description().any_tool
@@ -214,8 +214,8 @@ impl Server {
             (Route::Reset, Style::Gymnasium) => self.reset(payload, caller).await,
             (Route::Step, Style::Gymnasium) => self.step(payload, caller).await,
             (Route::Close, Style::Gymnasium) => self.close(caller).await,
-            (Route::Step, Style::Tools) => self.tool(by_env_id::TOOLS[0], payload, caller).await,
-            (Route::Close, Style::Tools) => self.tool(by_env_id::TOOLS[1], payload, caller).await,
+            (Route::Step, Style::Tools) => self.tool(ENV_ID_TOOLS[0], payload, caller).await,
+            (Route::Close, Style::Tools) => self.tool(ENV_ID_TOOLS[1], payload, caller).await,
             _ => Ok(reply::not_found()),
         };
         result.unwrap_or_else(|error| error.into_reply(&self.name, route))

@@ -97,7 +97,7 @@ fn problems(description: &Description) -> Vec<String> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         if name.len() > TOOL_NAME_BYTES || !name.bytes().all(plain) || name.is_empty() {
             problems.push(format!("tool name `{name}` is not one to {TOOL_NAME_BYTES} letters, digits, `_` and `-`"));
-        } else if !is_tool_route(name) {
+        } else if !is_tool_route(name) && !description.is_agents_tool(name) {
             problems.push(format!("tool name `{name}` is reserved"));
         }
         if !names.insert(name) {
@@ -186,6 +186,18 @@ mod tests {
             ..good()
         };
         assert_eq!(problems(&open), Vec::<String>::new());
+    }
+
+    #[test]
+    fn routes_of_agents_are_tools_where_sessions_have_ids() {
+        let step = |parameters: &str| Tool { parameters: parameters.into(), ..tool("step") };
+        let by_id = Description {
+            tools: vec![step(r#"{"type":"object","properties":{"env_id":{"type":"string"}}}"#), tool("close")],
+            ..good()
+        };
+        assert_eq!(problems(&by_id), Vec::<String>::new());
+        let other = Description { tools: vec![step(r#"{"type":"object","properties":{}}"#), tool("close")], ..good() };
+        assert_eq!(problems(&other), ["tool name `step` is reserved", "tool name `close` is reserved"]);
     }
 
     #[test]

@@ -17,10 +17,7 @@ use crate::{
 };
 
 /// The member with the id.
-pub(super) const ENV_ID: &str = "env_id";
-
-/// The tools of such an environment that its agents call, not the model.
-pub(super) const TOOLS: [&str; 2] = ["step", "close"];
+const ENV_ID: &str = "env_id";
 
 impl Server {
     /// Makes the caller somebody new, for a seed.

@@ -4,13 +4,10 @@
 use std::collections::HashMap;
 
 use gym_protocol::{
-    environment::{Description, Lifetime, Style, Tool},
+    environment::{Description, Lifetime, Style},
     names::is_tool_route,
-    scan,
     validate::{Schema, SchemaError},
 };
-
-use super::by_env_id;
 
 /// Fields of a verify reply that are the host's. An environment may not have fields of these names.
 pub(super) const RESERVED_FIELDS: [&str; 8] = [
@@ -92,12 +89,9 @@ impl Compiled {
             }
         }
         let mut tools = HashMap::new();
-        let has_env_id =
-            |tool: &Tool| tool.name == by_env_id::TOOLS[0] && has_property(&tool.parameters, by_env_id::ENV_ID);
-        let known_by_env_id = description.style == Style::Tools && description.tools.iter().any(has_env_id);
+        let known_by_env_id = description.is_known_by_env_id();
         for tool in &description.tools {
-            let is_agents = known_by_env_id && by_env_id::TOOLS.contains(&tool.name.as_str());
-            if !is_tool_route(&tool.name) && !is_agents {
+            if !is_tool_route(&tool.name) && !description.is_agents_tool(&tool.name) {
                 return Err(ServiceError::ToolName(tool.name.clone()));
             }
             let parameters = schema(&format!("tool `{}`", tool.name), &tool.parameters)?;
@@ -109,9 +103,4 @@ impl Compiled {
         let stateful = lasting || description.style == Style::Gymnasium;
         Ok(Self { seed, verify, tools, stateful, known_by_env_id })
     }
-}
-
-/// Whether an object schema has a property.
-fn has_property(schema: &str, name: &str) -> bool {
-    scan::member(schema.as_bytes(), "properties").is_some_and(|properties| scan::member(properties, name).is_some())
 }

@@ -12,7 +12,7 @@ use gym_agents::{Reply, Route};
 use gym_protocol::{Raw, raw::write_string};
 use serde_json::{Value, json};
 
-use super::{Caller, Outcome, ResourcesService, Server, body::Payload, by_env_id};
+use super::{Caller, Outcome, ResourcesService, Server, body::Payload};
 use crate::cookie::set_cookie;
 
 /// The header that carries the session's token.
@@ -143,8 +143,9 @@ impl Server {
     }
 
     fn tool_list(&self) -> Value {
-        let is_agents = |name: &str| self.compiled.known_by_env_id && by_env_id::TOOLS.contains(&name);
-        let tools = self.environment.description().tools.iter().filter(|tool| !is_agents(&tool.name)).map(|tool| {
+        let description = self.environment.description();
+        let of_models = description.tools.iter().filter(|tool| !description.is_agents_tool(&tool.name));
+        let tools = of_models.map(|tool| {
             let schema: Value = serde_json::from_str(&tool.parameters).expect("the schema was compiled");
             json!({"name": tool.name, "description": tool.description, "inputSchema": schema})
         });

@@ -14,7 +14,6 @@ use gym_protocol::{
 use super::{
     Caller, Server,
     body::Payload,
-    by_env_id,
     calls::{Answer, Call},
     reply::{self, Failure},
     seed::text,
@@ -28,7 +27,7 @@ impl Server {
         payload: Payload<'_>,
         caller: &mut Caller,
     ) -> Result<Reply, Failure> {
-        let is_agents = self.compiled.known_by_env_id && by_env_id::TOOLS.contains(&name);
+        let is_agents = self.environment.description().is_agents_tool(name);
         let arguments = match self.compiled.tools.get(name) {
             _ if !is_tool_route(name) && !is_agents => return Ok(reply::not_found()),
             Some(schema) => arguments(schema, payload)?,

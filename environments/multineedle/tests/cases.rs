@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Plays `cases.jsonl` natively. `gym-host test` plays it against the component.
+
+#[test]
+fn every_case_has_the_outcome_it_states() {
+    gym_env::cases::check::<multineedle::MultiNeedle>(env!("CARGO_MANIFEST_DIR"));
+}
+
+#[test]
+fn requests_that_are_not_as_they_should_be_do_not_trap() {
+    gym_env::cases::check_malformed::<multineedle::MultiNeedle>(env!("CARGO_MANIFEST_DIR"), 300);
+}
