@@ -4,6 +4,7 @@
 mod attach;
 mod collect;
 mod commands;
+mod environments;
 mod isolation;
 mod python;
 mod serve;

@@ -203,7 +203,6 @@ fn readable(output: &str) -> Value {
     serde_json::from_str(output).unwrap_or_else(|_| Value::String(output.to_owned()))
 }
 
-<<<<<<< HEAD
 fn play<E: ResourcesServer>(
     folder: &Path,
     config: &Map<String, Value>,
@@ -212,12 +211,8 @@ fn play<E: ResourcesServer>(
 ) -> Outcome {
     let mut config = config.clone();
     config.extend(case.config.clone());
-    let mut test = Context::for_test().config(Value::Object(config)).folder(folder);
-=======
-fn play<E: ResourcesServer>(folder: &Path, case: &Case, row: &Map<String, Value>) -> Outcome {
     let seed = row.get(SESSION_SEED).and_then(Value::as_u64).unwrap_or_default();
-    let mut test = Context::for_test().seed(seed).config(Value::Object(case.config.clone())).folder(folder);
->>>>>>> bfb95f6 (Environments in gymnasium style and with several rewards; native cases play gymnasium and env_id attempts as the host does)
+    let mut test = Context::for_test().seed(seed).config(Value::Object(config)).folder(folder);
     for (server, turns) in &case.models {
         test = test.model(server, turns.iter().map(Turn::answer));
     }

@@ -23,7 +23,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gym_agents::{Cookie, Reply, RequestContext, Route};
-use gym_protocol::{Fault, FaultKind, ServerName, environment::{ENV_ID_TOOLS, Style}};
+use gym_protocol::{
+    Fault, FaultKind, ServerName,
+    environment::{ENV_ID_TOOLS, Style},
+};
 use tokio_util::task::TaskTracker;
 
 use self::{body::Payload, compiled::Compiled, typed::TypedSessions};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask`: everything that the repository can do with itself. Each command installs what it needs.
 
+mod environments;
 mod quickstart;
 mod setup;
 mod shell;
@@ -35,6 +36,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Print a table of the environments: domain, language, size, and how long a host takes to serve them from a warm
+    /// cache, each alone and all together.
+    Environments {
+        /// Measure with this binary and what is built, instead of building everything with optimisations first.
+        #[arg(long, value_name = "FILE")]
+        host: Option<std::path::PathBuf>,
+    },
     /// Check formatting and lints.
     Lint,
 }
@@ -49,6 +57,8 @@ fn main() -> anyhow::Result<()> {
         Command::Quickstart { repeats } => quickstart::run(repeats),
         Command::Test(options) => test::run(&options),
         Command::Bench { arguments } => bench(&arguments),
+        Command::Environments { host: None } => environments::run(),
+        Command::Environments { host: Some(host) } => environments::measure(&host),
         Command::Lint => lint(),
     }
 }

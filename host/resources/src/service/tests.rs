@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A server in front of an environment written for these tests.
 
+mod by_env_id;
 mod fake;
 mod gymnasium;
 mod http;

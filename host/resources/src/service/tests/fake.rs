@@ -160,6 +160,7 @@ impl Instance for Counter {
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 self.count = before + read(arguments)["count"].as_i64().expect("checked by the host");
             }
+            "step" => self.count += 1,
             "get" => {}
             "reject" => return Err(CallError::Rejected("the count is \"odd\"".to_owned())),
             "refuse" => return Err(CallError::Refused { status: 418, detail: "{\"a\":1}".to_owned() }),
