@@ -37,7 +37,7 @@ async fn a_session_is_its_cookies() {
         cookies: Cookies::parse(["other=x"]),
         rollout_id: Some("3-0".into()),
         token_capture: true,
-        traceparent: None,
+        ..RequestContext::default()
     };
     let mut session = resources(&upstream.url).session(&context);
     let body = || Bytes::from_static(b"{}");
