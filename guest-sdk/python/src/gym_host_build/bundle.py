@@ -34,7 +34,7 @@ def module_name(path: str) -> str | None:
     parts = path.removesuffix(".py").split("/")
     if parts[-1] == "__init__":
         parts.pop()
-    return ".".join(parts) if parts and all(part.isidentifier() for part in parts) else None
+    return ".".join(parts) if parts and not any("." in part for part in parts) else None
 
 
 def write(path: Path, modules: Modules, files: Files) -> None:

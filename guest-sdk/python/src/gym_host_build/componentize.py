@@ -14,7 +14,6 @@ _STANDARD_LIBRARY = "/python"
 #: What needs a screen, a terminal, an installer or another system.
 _LEFT_OUT = {
     "LICENSE.txt",
-    "_pyrepl",
     "curses",
     "ensurepip",
     "idlelib",

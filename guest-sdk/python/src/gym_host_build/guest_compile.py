@@ -43,7 +43,7 @@ def _run():
         parts = relative[:-3].split("/")
         if parts[-1] == "__init__":
             parts.pop()
-        if not parts or not all(part.isidentifier() for part in parts):
+        if not parts or any("." in part for part in parts):
             continue
         try:
             code = compile(content, path, "exec", dont_inherit=True)

@@ -378,8 +378,6 @@ class Instance:
             raise
         except Failure as failure:
             raise failure if is_tool else outside_of_tools(failure) from None
-        except MemoryError:
-            raise
         except (Exception, SystemExit) as error:
             self._host.log(Level.ERROR, "".join(traceback.format_exception(error)).rstrip())
             raise Fault(f"{type(error).__name__}: {error}") from error

@@ -92,6 +92,8 @@ def install(modules: dict, files: dict) -> None:
                 break
             _folders[folder].add(name)
             path = folder
+    # Before anything is imported that keeps `open` under a name of its own.
+    _replace_file_functions()
     sys.meta_path.insert(0, Importer())
 
 
@@ -100,7 +102,6 @@ def seal() -> None:
     import gc
     import linecache
 
-    _replace_file_functions()
     # These look into folders that will not be there.
     sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "__name__", "") != "PathFinder"]
     sys.path_hooks.clear()

@@ -98,9 +98,6 @@ def _call(function: Any, *arguments: Any) -> Any:
         return function(_instance, *arguments)
     except Failure as failure:
         caught = failure
-    except MemoryError:
-        # The host sees from the trap that the memory was used up, and makes that fault of it.
-        raise
     except Exception as error:
         caught = Fault(f"{type(error).__name__}: {error}")
     finally:
