@@ -111,11 +111,15 @@ def _applies(requirement: Requirement, environment: dict[str, str], extras: set[
     return any(requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras))
 
 
+def _command(project: Project) -> list[str]:
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--no-deps"]
+    command += ["--target=unused", *target_options()]
+    return command + [f"--find-links={link}" for link in project.find_links]
+
+
 def _ask(project: Project, wanted: dict[str, str]) -> list[dict]:
-    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--no-deps", "--quiet"]
-    command += ["--report=-", "--target=unused", *target_options()]
-    command += [f"--find-links={link}" for link in project.find_links]
-    done = subprocess.run([*command, *wanted], capture_output=True, text=True, env=pip_environment())
+    command = [*_command(project), "--quiet", "--report=-", *wanted]
+    done = subprocess.run(command, capture_output=True, text=True, env=pip_environment())
     if done.returncode == 0:
         return json.loads(done.stdout)["install"]
     raise _explained(project, wanted, done.stderr)
@@ -133,24 +137,34 @@ def _explained(project: Project, wanted: dict[str, str], errors: str) -> BuildEr
         name = normal(re.split(r"[\[<>=!~;@ ]", culprit)[0])
         needs = [who for text, who in wanted.items() if normal(_parse(text, who).name) == name]
         by = f", needed by {needs[0]}," if needs else ""
-        if _exists_natively(project, culprit):
+        leave_out = (
+            f"leave it out with `without = [\"{name}\"]` under `[tool.gym-host]` in pyproject.toml if what you use does "
+            "not need it"
+        )
+        kinds = _passed_over(project, culprit)
+        if "native" in kinds:
             return BuildError(
                 f"the package `{culprit}`{by} has no pure-Python wheel, and native code does not run in a component",
-                f"use a version without native code, or leave it out with `without = [\"{name}\"]` under "
-                "`[tool.gym-host]` in pyproject.toml if what you use does not need it",
+                f"use a version without native code, or {leave_out}",
+            )
+        if "source" in kinds:
+            return BuildError(
+                f"the package `{culprit}`{by} is published as source only, and building it could run anything",
+                f"make a wheel of it and name its folder in `find-links` under `[tool.gym-host]`, or {leave_out}",
             )
         return BuildError(f"there is no package `{culprit}`{by} that fits Python {PYTHON[0]}.{PYTHON[1]}")
     lines = [line for line in errors.splitlines() if line.startswith("ERROR:")] or errors.splitlines()[-3:]
     return BuildError("pip failed: " + " ".join(line.removeprefix("ERROR: ") for line in lines))
 
 
-def _exists_natively(project: Project, requirement: str) -> bool:
-    """Whether there is a distribution at all: a wheel for this machine, or a source distribution."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
-    command += ["--no-build-isolation", "--dest", os.devnull, "--no-input"]
-    command += [f"--find-links={link}" for link in project.find_links]
-    done = subprocess.run([*command, requirement], capture_output=True, text=True, env=pip_environment())
-    return "No matching distribution found" not in done.stderr
+def _passed_over(project: Project, requirement: str) -> set[str]:
+    """What there is of a package although nothing of it fits: `native` wheels, or `source`."""
+    done = subprocess.run(
+        [*_command(project), "-vv", requirement], capture_output=True, text=True, env=pip_environment()
+    )
+    said = done.stdout + done.stderr
+    kinds = {"none of the wheel's tags": "native", "No sources permitted": "source"}
+    return {kind for words, kind in kinds.items() if words in said}
 
 
 def _pinned(item: dict) -> Pinned:
