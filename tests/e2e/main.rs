@@ -7,6 +7,7 @@ mod commands;
 mod environments;
 mod isolation;
 mod python;
+mod python_guests;
 mod serve;
 mod show;
 mod viewer;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What WASI lacks and libraries expect to be there: imports that nothing depends on, and alarms that never ring.
+"""What WASI lacks and libraries expect to be there: imports that nothing depends on, an event loop
+without sockets, and alarms that never ring.
 
 A library that sets an alarm does so to end a computation that takes too long. Here the host does that.
 """
@@ -14,6 +15,9 @@ def install() -> None:
         from . import ctypes
 
         sys.modules["ctypes"] = ctypes
+    from . import event_loop
+
+    event_loop.install()
     import signal
 
     if not hasattr(signal, "alarm"):

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Environments in Python: built, served, limited.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::LazyLock,
+};
+
+use gym_tests::{Answer, Client, Ended, Host, gym_host, response, root, run};
+use serde_json::{Value, json};
+
+/// The guest that runs what it is told.
+static PROBE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = root().join("tests/guests/python_probe");
+    built(&run(gym_host(&root()).arg("build").arg(&folder)));
+    folder
+});
+
+fn built(ended: &Ended) {
+    assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
+}
+
+fn probe(limits: &str) -> Host {
+    let guests = PROBE.parent().unwrap().display().to_string();
+    let config = format!(
+        "\
+head_server: {{host: 127.0.0.1, port: 0}}
+gateway: {{host: 127.0.0.1, port: 0}}
+probe:
+  resources_servers:
+    python_probe:
+      entrypoint: app.py
+      domain: other
+      host: 127.0.0.1
+      port: 0
+      limits: {limits}
+"
+    );
+    Host::serve_with(&config, &["--search-dir", &guests])
+}
+
+fn tell(client: &mut Client, url: &str, code: &str) -> Answer {
+    client.post(&format!("{url}/tell"), &json!({"code": code}))
+}
+
+fn seeded(url: &str, seed: u64) -> Client {
+    let mut client = Client::default();
+    let answer = client.post(&format!("{url}/seed_session"), &json!({"_ng_session_seed": seed}));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    client
+}
+
+fn row(fields: Value) -> Value {
+    let mut row = json!({"responses_create_params": {"input": "x"}, "response": response("x")});
+    row.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    row
+}
+
+/// The interpreter for scripts that need the standard library only.
+fn python(script: &str) -> Command {
+    let python =
+        std::env::var_os("GYM_TEST_PYTHON").map_or_else(|| root().join("target/python-clients/bin/python"), Into::into);
+    let mut command = Command::new(python);
+    command.arg(root().join("tests/python").join(script));
+    command
+}
+
+#[test]
+fn a_session_has_the_same_chance_in_a_component_as_natively() {
+    let codes = [
+        "import random; result = [random.random(), random.sample(range(100), 5)]",
+        "import uuid; result = str(uuid.uuid4())",
+        "import os, secrets; result = [os.urandom(5).hex(), random.random() if 'random' in globals() else cx.random()]",
+        "import time; result = int(time.time())",
+        "import time; begun = time.monotonic(); time.sleep(3600); result = int(time.monotonic() - begun)",
+        "import json, statistics; result = json.dumps({'é': statistics.median([1, 2, 9])})",
+    ];
+    let native = run(python("native_probe.py").arg("42").args(codes));
+    assert!(native.status.success(), "{}", native.stderr);
+    let host = probe("{}");
+    let url = host.url("probe");
+    let component = |seed: u64| -> String {
+        let mut client = seeded(&url, seed);
+        codes.map(|code| tell(&mut client, &url, code).text + "\n").concat()
+    };
+    assert_eq!(component(42), native.stdout);
+    assert_ne!(component(43), native.stdout);
+}
+
+#[test]
+fn the_standard_library_is_there_at_any_time() {
+    let modules = "argparse ast asyncio base64 calendar cmath collections.abc configparser contextlib contextvars csv \
+        dataclasses datetime decimal difflib dis doctest email.mime.text encodings.utf_16 enum fractions functools glob \
+        graphlib gzip hashlib heapq hmac html.parser http.client importlib.metadata importlib.resources inspect ipaddress \
+        itertools json linecache logging.handlers mailbox mimetypes multiprocessing numbers operator pathlib pickle \
+        pkgutil platform plistlib pprint pydoc queue random re runpy sched secrets selectors shelve shlex shutil signal \
+        socket sqlite3 statistics string.templatelib struct subprocess symtable tarfile tempfile textwrap threading \
+        timeit tokenize tomllib traceback tracemalloc types typing unicodedata unittest.mock urllib.request uuid warnings \
+        wave weakref xml.dom.minidom xml.etree.ElementTree xmlrpc.client zipfile zoneinfo";
+    let host = probe("{}");
+    let url = host.url("probe");
+    let mut client = seeded(&url, 1);
+    let import = format!(
+        "import importlib\nresult = []\nfor name in {modules:?}.split():\n  try: importlib.import_module(name)\n  except \
+         BaseException as error: result.append(f'{{name}}: {{error}}')"
+    );
+    assert_eq!(tell(&mut client, &url, &import).json(), json!([]));
+    let uses = [
+        ("import importlib.metadata as m; result = m.version('python-probe')", json!("1.2.3")),
+        ("import inspect, app; result = inspect.getsource(app.run).splitlines()[0]", json!("def run(code: str, cx: Context) -> Any:")),
+        ("import os; result = sorted(os.listdir('/0'))[1]", json!("app.py")),
+        ("from pathlib import Path; result = Path('/0/app.py').read_text().count('SPDX')", json!(1)),
+        ("import sqlite3; d = sqlite3.connect(':memory:'); result = d.execute('select 1 + 1').fetchone()", json!([2])),
+        ("import asyncio\nasync def f():\n  await asyncio.sleep(100)\n  return 5\nresult = asyncio.run(f())", json!(5)),
+        ("import decimal; result = str(decimal.Decimal(1) / 7)[:8]", json!("0.142857")),
+        ("import signal; result = signal.alarm(1)", json!(0)),
+        ("import ctypes; result = ctypes.sizeof(ctypes.c_longlong)", json!(8)),
+    ];
+    for (code, expected) in uses {
+        let answer = tell(&mut client, &url, code);
+        assert_eq!(answer.status, 200, "{code}: {answer:?}");
+        assert_eq!(answer.json(), expected, "{code}");
+    }
+    for code in ["open('/etc/passwd')", "open('/0/app.py', 'w')", "import socket; socket.create_connection(('127.0.0.1', 1))"] {
+        let answer = tell(&mut client, &url, &format!("try:\n  {code}\nexcept OSError: result = 'no'"));
+        assert_eq!(answer.json(), json!("no"), "{code}");
+    }
+}
+
+#[test]
+fn what_python_does_without_end_costs_its_own_session_only() {
+    let host = probe("{cpu_ms: 400}");
+    let url = host.url("probe");
+    let mut neighbour = seeded(&url, 1);
+    tell(&mut neighbour, &url, "kept.append('mine')");
+    for (code, status, said) in [
+        ("while True: pass", 504, "CPU time"),
+        ("9 ** 9 ** 9", 504, "CPU time"),
+        ("import re; re.match(r'(a+)+$', 'a' * 60 + 'b')", 504, "CPU time"),
+        ("x = 'a'\nwhile True: x += x", 500, "memory"),
+        ("x = []\nwhile True: x.append(bytearray(1000000))", 500, "memory"),
+        ("import os; os._exit(3)", 500, "exited"),
+    ] {
+        let mut client = seeded(&url, 2);
+        let answer = tell(&mut client, &url, code);
+        assert_eq!(answer.status, status, "{code}: {answer:?}");
+        assert!(answer.text.contains(said), "{code}: {answer:?}");
+    }
+    assert_eq!(tell(&mut neighbour, &url, "result = kept").json(), json!(["mine"]));
+}
+
+#[test]
+fn too_much_recursion_is_an_exception() {
+    let host = probe("{}");
+    let url = host.url("probe");
+    let mut client = seeded(&url, 1);
+    tell(&mut client, &url, "kept.append('mine')");
+    for code in [
+        "def f(): f()\nf()",
+        "x = []\nfor _ in range(100000): x = [x]\nrepr(x)",
+        "import json; json.loads('[' * 100000)",
+        "x = []\nfor _ in range(100000): x = [x]\nimport json; json.dumps(x)",
+        "x = []\nfor _ in range(100000): x = [x]\nimport copy; copy.deepcopy(x)",
+        "eval('(' * 100000)",
+        "import sys; sys.exit(3)",
+    ] {
+        let answer = tell(&mut client, &url, code);
+        assert_eq!(answer.status, 500, "{code}: {answer:?}");
+    }
+    assert_eq!(tell(&mut client, &url, "result = kept").json(), json!(["mine"]));
+}
+
+#[test]
+fn a_request_that_is_nested_deeply_does_no_harm() {
+    let host = probe("{}");
+    let url = host.url("probe");
+    let deep = format!("{}{}", "[".repeat(60_000), "]".repeat(60_000));
+    let body = row(json!({"code": "result = 3"})).to_string().replacen('{', &format!("{{\"deep\":{deep},"), 1);
+    let answer = Client::default().post_text(&format!("{url}/verify"), &body);
+    assert_eq!(answer.status, 200, "{}", &answer.text[..200.min(answer.text.len())]);
+    assert!(answer.text.contains("\"result\":3"), "{}", &answer.text[answer.text.len() - 400..]);
+}
+
+#[test]
+fn pooled_instances_are_replaced_by_calls_by_growth_and_after_faults() {
+    let host = probe("{recycle_after_calls: 3, recycle_growth_mib: 8, pool_size: 1, prewarm: 1}");
+    let url = host.url("probe");
+    let grade = |code: &str| Client::default().post(&format!("{url}/verify"), &row(json!({"code": code}))).json();
+    let calls = |code: &str| grade(code)["calls"].as_u64().unwrap();
+    assert_eq!([1, 2, 3, 1, 2].map(|_| calls("")), [1, 2, 3, 1, 2]);
+    // The third one grows, and so would be the last one anyway; then the first one of the next.
+    assert_eq!(calls("kept.append(bytearray(1))"), 3);
+    assert_eq!(calls("global x\nx = bytearray(12 << 20)"), 1);
+    assert_eq!(calls(""), 1);
+    assert_eq!(grade("raise ValueError('x')")["mask_sample"], true);
+    assert_eq!(calls(""), 1);
+    assert_eq!(grade("import os; os._exit(1)")["mask_sample"], true);
+    assert_eq!(calls(""), 1);
+    // Whatever served before, chance is that of a first call.
+    let draw = || grade("import random; result = random.random()")["result"].as_f64().unwrap().to_bits();
+    assert_eq!(draw(), draw());
+}
+
+/// A folder with an environment that requires a package, and the wheels that the tests make.
+fn pinned(parent: &Path, name: &str, requirement: &str) {
+    let folder = parent.join("environments").join(name);
+    fs::create_dir_all(&folder).unwrap();
+    let settings = format!(
+        "[project]\nname = \"{name}\"\nversion = \"0.1.0\"\ndependencies = [\"{requirement}\"]\n\n[tool.gym-host]\n\
+         find-links = [\"../../wheels\"]\n"
+    );
+    fs::write(folder.join("pyproject.toml"), settings).unwrap();
+    let source = "from gym_host_sdk import Attempt, Verdict, resources_server, verify\nimport gym_test_answers\n\n\n\
+        @resources_server(reusable=True)\nclass Pinned:\n    @verify\n    def verify(self, attempt: Attempt) -> Verdict:\n        \
+        from importlib.metadata import version\n        return Verdict(1.0, answer=gym_test_answers.answer(), \
+        version=version('gym-test-answers'))\n";
+    fs::write(folder.join("app.py"), source).unwrap();
+}
+
+fn build(folder: &Path, names: &[&str]) -> Ended {
+    run(gym_host(folder).arg("build").args(names).env("PIP_NO_INDEX", "1"))
+}
+
+#[test]
+fn two_versions_of_a_package_serve_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    built(&run(python("make_wheels.py").arg(folder.path().join("wheels"))));
+    pinned(folder.path(), "pinned_one", "gym-test-answers==1.0");
+    pinned(folder.path(), "pinned_two", "gym-test-answers>=1");
+    let ended = build(folder.path(), &["pinned_one", "pinned_two"]);
+    built(&ended);
+    let lock = fs::read_to_string(folder.path().join("environments/pinned_two/requirements.lock")).unwrap();
+    let packages: Vec<&str> = lock.lines().filter_map(|line| line.split_once(" --hash=sha256:")).map(|(p, _)| p).collect();
+    assert_eq!(packages, ["gym-test-answers==2.0", "gym-test-words==1.5"]);
+    // What the lock names is taken even when there is something newer, and nothing is made twice.
+    let again = build(folder.path(), &["pinned_one", "pinned_two"]);
+    assert_eq!(again.stderr.matches("unchanged").count(), 2, "{}", again.stderr);
+
+    let server = |name: &str| {
+        format!("{name}:\n  resources_servers:\n    {name}: {{entrypoint: app.py, domain: other, host: 127.0.0.1, port: 0}}\n")
+    };
+    let config = format!(
+        "head_server: {{host: 127.0.0.1, port: 0}}\ngateway: {{host: 127.0.0.1, port: 0}}\n{}{}",
+        server("pinned_one"),
+        server("pinned_two")
+    );
+    let host = Host::serve_with(&config, &["--search-dir", &folder.path().display().to_string()]);
+    for (name, version, answer) in [("pinned_one", "1.0", "ONE"), ("pinned_two", "2.0", "TWO")] {
+        let reply = Client::default().post(&format!("{}/verify", host.url(name)), &row(json!({}))).json();
+        assert_eq!((&reply["version"], &reply["answer"]), (&json!(version), &json!(answer)), "{reply}");
+    }
+}
+
+#[test]
+fn native_code_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    built(&run(python("make_wheels.py").arg(folder.path().join("wheels"))));
+    pinned(folder.path(), "needs_native", "gym-test-needy");
+    let ended = build(folder.path(), &["needs_native"]);
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    for part in ["`gym-test-native==1.0`", "needed by `gym-test-needy` 1.0", "no pure-Python wheel", "without = [\"gym-test-native\"]"] {
+        assert!(ended.stderr.contains(part), "`{part}` in {}", ended.stderr);
+    }
+}
+
+#[test]
+fn equal_inputs_give_equal_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("python_probe");
+    fs::create_dir(&copy).unwrap();
+    for file in ["app.py", "pyproject.toml"] {
+        fs::copy(PROBE.join(file), copy.join(file)).unwrap();
+    }
+    // Everything is made anew: nothing comes from the cache of the first.
+    let tools = root().join("target/python-tools");
+    let ended = run(gym_host(folder.path())
+        .args(["build", "python_probe"])
+        .env("GYM_HOST_CACHE", folder.path().join("cache"))
+        .env("TMPDIR", folder.path()));
+    assert!(tools.is_dir(), "`cargo xtask setup` makes the tools");
+    built(&ended);
+    let (first, second) = (PROBE.join("python_probe.wasm"), copy.join("python_probe.wasm"));
+    assert!(fs::read(first).unwrap() == fs::read(second).unwrap(), "the components differ");
+}
+
+#[test]
+fn a_scaffolded_python_environment_builds_and_passes_its_tests_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [["init", "--python", "my_python"].as_slice(), &["build", "my_python"]] {
+        built(&run(gym_host(folder.path()).args(arguments)));
+    }
+    let tested = run(gym_host(folder.path()).args(["test", "my_python"]));
+    assert!(tested.status.success(), "{}{}", tested.stdout, tested.stderr);
+    assert!(tested.stdout.lines().last().unwrap_or_default().ends_with(" 0 failed"), "{}", tested.stdout);
+}
+
+#[test]
+fn an_environment_that_fails_while_it_is_imported_shows_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = folder.path().join("broken");
+    fs::create_dir(&environment).unwrap();
+    fs::write(environment.join("requirements.txt"), "").unwrap();
+    fs::write(environment.join("app.py"), "import gym_host_sdk\n\nraise ValueError('no ' + 'luck')\n").unwrap();
+    let ended = run(gym_host(folder.path()).args(["build", "broken"]));
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("ValueError: no luck") && ended.stderr.contains("/0/app.py"), "{}", ended.stderr);
+}
