@@ -11,8 +11,7 @@ fn main() {
     let folder = std::env::var_os("OUT_DIR").expect("cargo gives build scripts a folder");
     let library = Path::new(&folder).join("still.so");
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
-    let compiled =
-        Command::new(compiler).args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(SOURCE).status();
+    let compiled = Command::new(compiler).args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(SOURCE).status();
     if !compiled.is_ok_and(|status| status.success()) {
         println!("cargo::warning=no C compiler for Linux: components of Python environments will not be reproducible");
         std::fs::write(&library, b"").expect("cargo's folder can be written to");

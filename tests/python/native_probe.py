@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 sys.dont_write_bytecode = True
-sys.path[:0] = [str(ROOT / "guest-sdk/python/src"), str(ROOT / "tests/guests/python_probe")]
+sys.path[:0] = [str(ROOT / "guest-sdk/python/src"), str(ROOT / "tests/guests/environments/python_probe")]
 
 import app  # noqa: E402
 from gym_host_sdk import Instance, TestHost  # noqa: E402

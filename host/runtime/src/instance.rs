@@ -191,7 +191,9 @@ impl Running<'_> {
                 let starved = live.store.data().memory.refused;
                 *self.home = Some(live);
                 reply
-                    .map_err(|failure| outcome::starved(outcome::failure(failure), starved, &self.loaded.settings.limits))
+                    .map_err(|failure| {
+                        outcome::starved(outcome::failure(failure), starved, &self.loaded.settings.limits)
+                    })
                     .and_then(|value| check(value, &self.loaded.settings.limits))
             }
         };

@@ -235,10 +235,7 @@ mod tests {
         let limits = Limits::default();
         assert_eq!(kind(starved(reported(), true, &limits)), FaultKind::Memory);
         assert_eq!(kind(starved(reported(), false, &limits)), FaultKind::Reported);
-        assert!(matches!(
-            starved(failure(wit::Failure::Rejected("no".into())), true, &limits),
-            CallError::Rejected(_)
-        ));
+        assert!(matches!(starved(failure(wit::Failure::Rejected("no".into())), true, &limits), CallError::Rejected(_)));
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub(crate) fn run(options: &TestOptions) -> anyhow::Result<()> {
     let host = shell::root().join("target/debug/gym-host");
     shell::command(&host).args(["build", "--all"]).run()?;
     shell::cargo(["build", "--release", "--target", "wasm32-wasip2"]).folder("tests/guests").run()?;
-    shell::command(&host).args(["build", "tests/guests/python_probe"]).run()?;
+    shell::command(&host).args(["build", "tests/guests/environments/python_probe"]).run()?;
 
     // Files with the end-to-end tests' rollouts must not survive from an earlier run.
     let python = if options.skip_python { None } else { Some(setup::python_clients()?) };

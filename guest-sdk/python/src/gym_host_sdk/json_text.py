@@ -3,6 +3,7 @@
 
 import dataclasses
 import enum
+import itertools
 import json
 import math
 import re
@@ -11,6 +12,9 @@ from typing import Any
 #: Values nested deeper than this are not read.
 DEPTH = 200
 
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKET = re.compile(r"[^\[\]{}]+")
+_STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+', re.DOTALL)
 
 
@@ -27,12 +31,18 @@ TOO_DEEP = TooDeep()
 def read_json(text: str) -> Any:
     """The value of a JSON text. What is nested more than 200 deep becomes a `TooDeep`, lone surrogates become U+FFFD.
     Raises `ValueError` when it is not JSON."""
-    try:
-        value = json.loads(text)
-    except RecursionError:
+    if text.count("[") + text.count("{") > DEPTH and _depth(text) > DEPTH:
         value = _read_shallow(text)
+    else:
+        value = json.loads(text)
     # Only an escape can spell a lone surrogate.
     return _without_surrogates(value, 0) if "\\ud" in text or "\\uD" in text else value
+
+
+def _depth(text: str) -> int:
+    """How deeply a JSON text is nested. The parser itself recurses, and how far that goes is not the same everywhere."""
+    brackets = _NO_BRACKET.sub("", _STRING.sub("", text))
+    return max(itertools.accumulate(map(_STEP.__getitem__, brackets)), default=0)
 
 
 def _read_shallow(text: str) -> Any:
