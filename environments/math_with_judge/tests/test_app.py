@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+import random
+from pathlib import Path
+
+import app
+import corpus
+import library
+import pytest
+from gym_host_sdk import Fault, Instance, Refuse, Response, TestHost, cases
+from judge import EQUAL, says_equal
+
+FOLDER = Path(__file__).parent.parent
+CONFIG = {"judge_model_server": {"name": "judge"}, "judge_responses_create_params": {"input": [], "temperature": 0.5}}
+
+
+def verify(said: str, expected: str = "4", models=None, **config):
+    host = TestHost({**CONFIG, "should_use_judge": False, **config}, models=models)
+    row = {"question": "Q", "expected_answer": expected, "response": Response.builder().message(said).value()}
+    return Instance(app.MathWithJudge, host).verify(row), host
+
+
+def test_every_case_has_the_outcome_it_states():
+    cases.check(app.MathWithJudge, FOLDER)
+
+
+def test_the_library_says_of_all_pairs_what_the_corpus_states():
+    assert len(corpus.read()) >= 300
+    assert corpus.mistakes() == []
+
+
+@pytest.mark.parametrize(
+    ("written", "stripped"),
+    [(" $5$ ", "5"), (r"\(5\)", "5"), (r"\( $5$ \)", "5"), ("$", "$"), ("$$", ""), (r"$\(5\)$", r"\(5\)"), ("a $5$", "a $5$")],
+)
+def test_delimiters_around_the_expected_answer_are_taken_off(written, stripped):
+    assert library.strip_delimiters(written) == stripped
+
+
+def test_the_judge_sees_both_answers_in_both_orders():
+    models = {"judge": [f"same {EQUAL}", f"same {EQUAL}"]}
+    verdict, host = verify(r"\boxed{8} or \boxed{\text{four}}", models=models, should_use_judge=True)
+    assert (verdict.reward, verdict.fields["library_reward"]) == (1.0, 0.0)
+    first, second = host.requests["judge"]
+    assert first["temperature"] == 0.5
+    assert [message["role"] for message in first["input"]] == ["system", "user"]
+    assert first["input"][1]["content"] == (
+        "<|Problem|>\nQ\n\n<|Start of Assistant A's Answer|>\n4\n<|End of Assistant A's Answer|>\n\n"
+        "<|Start of Assistant B's Answer|>\n\\text{four}\n<|End of Assistant B's Answer|>"
+    )
+    assert "A's Answer|>\n\\text{four}\n" in second["input"][1]["content"]
+    evaluations = verdict.fields["judge_evaluations"]
+    assert [evaluation["responses_create_params"] for evaluation in evaluations] == [first, second]
+    assert evaluations[0]["response"]["output"][0]["content"][0]["text"] == f"same {EQUAL}"
+
+
+def test_by_the_rules_of_august_the_judge_sees_what_was_extracted_or_all():
+    for said, shown in [("It is 5.", "5"), ("No idea", "No idea")]:
+        models = {"judge": ["[[A!=B]]"]}
+        _, host = verify(said, models=models, should_use_judge=True, reward_rules="august_2026")
+        assert f"B's Answer|>\n{shown}\n<|End" in host.requests["judge"][0]["input"][1]["content"]
+
+
+def test_a_judges_last_part_must_be_text():
+    def response(*parts):
+        return Response({"output": [{"type": "message", "role": "assistant", "content": list(parts)}]})
+
+    said = {"type": "output_text", "text": EQUAL}
+    assert says_equal(response(said))
+    assert not says_equal(response(said, {"type": "refusal", "refusal": EQUAL}))
+    assert not says_equal(response(said, {"type": "output_text", "text": "hm"}))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"reward_rules": "july"},
+        {"library_verifier_timeout_seconds": 0},
+        {"library_verifier_max_concurrency": 0},
+        {"judge_model_server": None},
+    ],
+)
+def test_a_wrong_configuration_shows_when_it_is_loaded(config):
+    with pytest.raises(Fault):
+        Instance(app.MathWithJudge, TestHost({**CONFIG, **config})).describe()
+
+
+def test_no_malformed_request_does_more_than_fail_clearly():
+    chance = random.Random(7)
+    values = [None, 1, -1.5, True, "", "\\boxed{", "\\boxed{" * 300, "\ud800", [], {}, [[[]]], {"type": "message"}, 10**400]
+    for _ in range(300):
+        row = {"question": "Q", "expected_answer": "4", "response": Response.builder().message("\\boxed{4}").value()}
+        place = row
+        for _ in range(chance.randrange(4)):
+            inner = chance.choice(list(place.values()) if isinstance(place, dict) else place) if place else None
+            if not isinstance(inner, (dict, list)) or not inner:
+                break
+            place = inner
+        key = chance.choice(list(place) if isinstance(place, dict) else range(len(place)))
+        place[key] = chance.choice(values)
+        try:
+            verdict = Instance(app.MathWithJudge, TestHost({**CONFIG, "should_use_judge": False})).verify(row)
+            assert verdict.reward in (0.0, 1.0)
+            json.dumps(verdict.fields)
+        except (Refuse, Fault):
+            pass
