@@ -25,13 +25,8 @@ TASKS = [
         r"\begin{pmatrix}1&1\\0&1\end{pmatrix}",
     ),
 ]
-CONFIG = {
-    "judge_model_server": {"type": "responses_api_models", "name": "judge_model"},
-    "judge_responses_create_params": {"input": []},
-    "should_use_judge": False,
-}
-JUDGED = {**CONFIG, "should_use_judge": True}
-AUGUST = {**CONFIG, "reward_rules": "august_2026"}
+JUDGED = {"should_use_judge": True}
+AUGUST = {"reward_rules": "august_2026"}
 ROW = {"responses_create_params": {"input": "x"}, "question": "Which colour?", "expected_answer": r"\text{dark blue}"}
 EQUAL, DIFFERENT = {"text": "They are the same. [[A=B]]"}, {"text": "[[A!=B]]"}
 
@@ -48,12 +43,14 @@ def rows() -> list[dict]:
     ]
 
 
-def case(name: str, text: str, reward: float | None, task=0, kind=None, config=CONFIG, models=None, **more) -> dict:
-    made = {"name": name, "kind": kind or "edge", "task": task, "turns": [{"text": text}], "config": config, **more}
+def case(name: str, text: str, reward: float | None, task=0, kind=None, config=None, models=None, **more) -> dict:
+    made = {"name": name, "kind": kind or "edge", "task": task, "turns": [{"text": text}], **more}
+    if config is not None:
+        made["config"] = config
     if reward is not None:
         made["reward"] = reward
     if models is not None:
-        made["models"] = {"judge_model": models}
+        made["models"] = {"math_judge_model": models}
     return made
 
 

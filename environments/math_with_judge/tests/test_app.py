@@ -11,7 +11,7 @@ from gym_host_sdk import Fault, Instance, Refuse, Response, TestHost, cases
 from judge import EQUAL, says_equal
 
 FOLDER = Path(__file__).parent.parent
-CONFIG = {"judge_model_server": {"name": "judge"}, "judge_responses_create_params": {"input": [], "temperature": 0.5}}
+CONFIG = {"judge_model_server": {"name": "math_judge_model"}, "judge_responses_create_params": {"input": [], "temperature": 0.5}}
 
 
 def verify(said: str, expected: str = "4", models=None, **config):
@@ -21,7 +21,12 @@ def verify(said: str, expected: str = "4", models=None, **config):
 
 
 def test_every_case_has_the_outcome_it_states():
-    cases.check(app.MathWithJudge, FOLDER)
+    rows = [json.loads(line) for line in (FOLDER / "data/example.jsonl").read_text().splitlines()]
+    shipped = {**CONFIG, "should_use_judge": False}
+    for line in (FOLDER / "tests/cases.jsonl").read_text().splitlines():
+        case = json.loads(line)
+        case["config"] = shipped | case.get("config", {})
+        assert (case["name"], cases.play(app.MathWithJudge, FOLDER, case, rows)) == (case["name"], [])
 
 
 def test_the_library_says_of_all_pairs_what_the_corpus_states():
@@ -38,10 +43,10 @@ def test_delimiters_around_the_expected_answer_are_taken_off(written, stripped):
 
 
 def test_the_judge_sees_both_answers_in_both_orders():
-    models = {"judge": [f"same {EQUAL}", f"same {EQUAL}"]}
+    models = {"math_judge_model": [f"same {EQUAL}", f"same {EQUAL}"]}
     verdict, host = verify(r"\boxed{8} or \boxed{\text{four}}", models=models, should_use_judge=True)
     assert (verdict.reward, verdict.fields["library_reward"]) == (1.0, 0.0)
-    first, second = host.requests["judge"]
+    first, second = host.requests["math_judge_model"]
     assert first["temperature"] == 0.5
     assert [message["role"] for message in first["input"]] == ["system", "user"]
     assert first["input"][1]["content"] == (
@@ -56,9 +61,9 @@ def test_the_judge_sees_both_answers_in_both_orders():
 
 def test_by_the_rules_of_august_the_judge_sees_what_was_extracted_or_all():
     for said, shown in [("It is 5.", "5"), ("No idea", "No idea")]:
-        models = {"judge": ["[[A!=B]]"]}
+        models = {"math_judge_model": ["[[A!=B]]"]}
         _, host = verify(said, models=models, should_use_judge=True, reward_rules="august_2026")
-        assert f"B's Answer|>\n{shown}\n<|End" in host.requests["judge"][0]["input"][1]["content"]
+        assert f"B's Answer|>\n{shown}\n<|End" in host.requests["math_judge_model"][0]["input"][1]["content"]
 
 
 def test_a_judges_last_part_must_be_text():
