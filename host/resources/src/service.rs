@@ -8,6 +8,7 @@ mod body;
 mod by_env_id;
 mod calls;
 mod compiled;
+mod group;
 mod gymnasium;
 mod local;
 mod mcp;
@@ -29,7 +30,7 @@ use gym_protocol::{
 };
 use tokio_util::task::TaskTracker;
 
-use self::{body::Payload, compiled::Compiled, typed::TypedSessions};
+use self::{body::Payload, compiled::Compiled, group::Groups, typed::TypedSessions};
 use crate::{
     cookie::{CookieJar, CookieKeys, Ticket, set_cookie},
     environment::Environment,
@@ -92,6 +93,8 @@ struct Server {
     tool_prefix: String,
     /// Whether the tools are offered over MCP.
     mcp: bool,
+    /// Where attempts are graded together.
+    groups: Option<Arc<Groups>>,
 }
 
 /// One client during one request.
@@ -122,7 +125,9 @@ impl ResourcesService {
         let sessions = Sessions::new(options, boot);
         let running = TaskTracker::new();
         running.close();
-        let server = Server { name, environment, compiled, jar, boot, sessions, typed, running, tool_prefix, mcp };
+        let groups = Groups::new(&description.verify_fields, description.verify_runs_in)?.map(Arc::new);
+        let server =
+            Server { name, environment, compiled, jar, boot, sessions, typed, running, tool_prefix, mcp, groups };
         Ok(Self { server: Arc::new(server) })
     }
 

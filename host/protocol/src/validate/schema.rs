@@ -18,6 +18,7 @@ const SILENT: &[&str] = &[
     "deprecated",
     "$defs",
     "definitions",
+    "x-gym-group",
 ];
 
 /// A JSON Schema that [`check`](super::check) can apply. Supported: `type` (one or several), `properties`, `required`,

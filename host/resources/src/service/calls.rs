@@ -52,7 +52,7 @@ pub(super) enum Answer {
 }
 
 impl Call {
-    async fn run(&self, instance: &mut dyn Instance) -> Result<Answer, CallError> {
+    pub(super) async fn run(&self, instance: &mut dyn Instance) -> Result<Answer, CallError> {
         match self {
             Self::Seed { request, .. } => instance.seed_session(request).await.map(Answer::Text),
             Self::Tool { name, arguments } => instance.call_tool(name, arguments).await.map(Answer::Text),

@@ -52,6 +52,9 @@ pub enum ServiceError {
     /// Two tools have the same name.
     #[error("there are two tools `{0}`")]
     DuplicateTool(String),
+    /// Attempts cannot be graded in groups as `verify-fields` wants it.
+    #[error("`x-gym-group` in `verify-fields` cannot be used: {0}")]
+    Groups(String),
     /// The operating system has no random numbers.
     #[error("failed to get random numbers: {0}")]
     Randomness(getrandom::Error),

@@ -2,7 +2,7 @@
 //! A server in front of an environment written for these tests.
 
 mod by_env_id;
-mod fake;
+pub(super) mod fake;
 mod gymnasium;
 mod http;
 mod lifetimes;

@@ -70,6 +70,16 @@ impl Attempt {
         }
     }
 
+    /// The full dump of `responses_create_params`.
+    pub(super) fn params(&self) -> &[u8] {
+        &self.dump[self.params.clone()]
+    }
+
+    /// The full dump of `response`.
+    pub(super) fn response(&self) -> &[u8] {
+        &self.dump[self.response.clone()]
+    }
+
     /// The request for the environment: without token data unless it wants them, with bare tool names.
     pub(super) fn for_environment(&self, server: &Server) -> String {
         let strip = !server.environment.description().token_ids;
@@ -115,6 +125,9 @@ impl Server {
         let body = payload.object()?;
         let attempt = Attempt::read(self, &body)?;
         drop(body);
+        if let Some(groups) = self.groups.as_ref().filter(|groups| groups.take(&attempt)) {
+            return self.verify_in_group(groups, &attempt).await;
+        }
         let lifetime = self.environment.description().verify_runs_in;
         let answer = match self.find_by_env_id(&attempt.dump[attempt.response.clone()], caller) {
             Ok(()) => {
@@ -146,7 +159,7 @@ impl Server {
     }
 
     /// The reply with a reward.
-    fn graded(&self, attempt: &Attempt, verdict: &Verdict) -> Result<Reply, Fault> {
+    pub(super) fn graded(&self, attempt: &Attempt, verdict: &Verdict) -> Result<Reply, Fault> {
         let bad = |text: &str| Fault::new(FaultKind::BadReply, text);
         if !verdict.reward.is_finite() {
             return Err(bad("the environment gave a reward that is not a finite number"));
@@ -231,7 +244,7 @@ impl Server {
 
     /// The reply without a measurement: status 200, so that a collection goes on, with everything that readers of
     /// either generation look at to leave the row out.
-    fn masked(&self, attempt: &Attempt, fault: &Fault) -> Reply {
+    pub(super) fn masked(&self, attempt: &Attempt, fault: &Fault) -> Reply {
         let incident = reply::log(fault, &self.name, &Route::Verify);
         let mut body = self.begin(attempt, 0.0);
         body.extend_from_slice(b",\"mask_sample\":true,\"failure_kind\":");

@@ -40,7 +40,7 @@ fn no_parameters() -> Value {
 }
 
 /// A counter whose sessions begin at `initial_count`.
-pub(super) fn description() -> Description {
+pub(in crate::service) fn description() -> Description {
     let integer = |name: &str| {
         json!({"type": "object", "properties": {name: {"type": "integer"}}, "required": [name],
             "additionalProperties": false})
@@ -226,7 +226,7 @@ impl Instance for Counter {
 }
 
 /// A client with its cookies.
-pub(super) struct Client {
+pub(in crate::service) struct Client {
     pub(super) service: ResourcesService,
     pub(super) context: RequestContext,
 }
@@ -242,7 +242,7 @@ pub(super) fn serve(description: Description) -> (Client, Arc<Fake>) {
 }
 
 impl Client {
-    pub(super) fn new(service: ResourcesService) -> Self {
+    pub(in crate::service) fn new(service: ResourcesService) -> Self {
         Self { service, context: RequestContext::default() }
     }
 
@@ -255,7 +255,7 @@ impl Client {
     }
 
     /// Status and body of a POST. The client keeps the cookie.
-    pub(super) async fn post(&mut self, path: &str, body: impl ToString) -> (u16, String) {
+    pub(in crate::service) async fn post(&mut self, path: &str, body: impl ToString) -> (u16, String) {
         let outcome = self.send(Method::Post, path, Some("application/json"), &body.to_string()).await;
         (outcome.reply.status, String::from_utf8(outcome.reply.body.to_vec()).expect("replies are text"))
     }
@@ -277,7 +277,7 @@ pub(super) fn response(output: Value) -> Value {
 }
 
 /// A verify request with these fields of the row.
-pub(super) fn attempt(fields: Value) -> Value {
+pub(in crate::service) fn attempt(fields: Value) -> Value {
     let mut body = json!({"responses_create_params": {"input": "hi"}, "response": response(json!([]))});
     body.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
     body
