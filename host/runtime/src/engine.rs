@@ -15,8 +15,10 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// WebAssembly stack on the small engine. The rest of a fiber's stack is for host functions.
 const SMALL_WASM_STACK: usize = 512 << 10;
-/// WebAssembly stack on the heavy engine: interpreters nest deeply.
-const HEAVY_WASM_STACK: usize = 2 << 20;
+/// WebAssembly stack on the heavy engine. Interpreters nest deeply and count their own stack, which is a part of the
+/// linear memory; this one must outlast that, so that too much recursion is an exception and no trap. It is address space
+/// until it is used.
+const HEAVY_WASM_STACK: usize = 64 << 20;
 /// What host functions need on a fiber's stack, with room to spare.
 const HOST_STACK: usize = 1 << 20;
 

@@ -188,8 +188,13 @@ impl Running<'_> {
             }
             Ok(reply) => {
                 live.store.data().turn.leave();
+                let starved = live.store.data().memory.refused;
                 *self.home = Some(live);
-                reply.map_err(outcome::failure).and_then(|value| check(value, &self.loaded.settings.limits))
+                reply
+                    .map_err(|failure| {
+                        outcome::starved(outcome::failure(failure), starved, &self.loaded.settings.limits)
+                    })
+                    .and_then(|value| check(value, &self.loaded.settings.limits))
             }
         };
         if let Err(CallError::Fault(fault)) = &result {

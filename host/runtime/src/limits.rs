@@ -24,7 +24,7 @@ pub enum EngineChoice {
 /// Limits of one configured server. Every field has a default; an unknown field is an error.
 ///
 /// Two more limits are the same for all servers: an environment has 512 KiB of WebAssembly stack on the small engine and
-/// 2 MiB on the heavy one.
+/// 64 MiB on the heavy one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {

@@ -96,6 +96,20 @@ pub(crate) fn failure(failure: wit::Failure) -> CallError {
     }
 }
 
+/// A fault that an environment reports after it was refused memory is one of memory: an interpreter survives that, and has
+/// an exception for it.
+pub(crate) fn starved(error: CallError, was_refused: bool, limits: &Limits) -> CallError {
+    match error {
+        CallError::Fault(fault) if was_refused && fault.kind == FaultKind::Reported => {
+            let most = limits.memory_mib;
+            Fault::new(FaultKind::Memory, format!("the environment needs more than its {most} MiB of memory"))
+                .with_internal(fault)
+                .into()
+        }
+        other => other,
+    }
+}
+
 fn shortened(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(MESSAGE_BYTES));
     text
@@ -209,6 +223,19 @@ mod tests {
         ] {
             assert!(matches!(&error, CallError::Fault(fault) if fault.kind == kind), "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_fault_after_memory_was_refused_is_one_of_memory() {
+        let reported = || failure(wit::Failure::Fault("MemoryError".into()));
+        let kind = |error: CallError| match error {
+            CallError::Fault(fault) => fault.kind,
+            other => panic!("{other:?}"),
+        };
+        let limits = Limits::default();
+        assert_eq!(kind(starved(reported(), true, &limits)), FaultKind::Memory);
+        assert_eq!(kind(starved(reported(), false, &limits)), FaultKind::Reported);
+        assert!(matches!(starved(failure(wit::Failure::Rejected("no".into())), true, &limits), CallError::Rejected(_)));
     }
 
     #[test]

@@ -20,6 +20,10 @@ const SET_UP: &str = "target/python-tools";
 /// In a folder of tools, the version that is installed there, written when it is complete.
 const STAMP: &str = "componentize-py-version.txt";
 
+/// Preloaded into componentize-py, so that the same inputs give the same component: see `still.c`. Empty where it could
+/// not be compiled.
+static STILL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/still.so"));
+
 /// Whether the folder has a Python environment.
 pub(super) fn is_python(folder: &EnvironmentFolder) -> bool {
     ["pyproject.toml", "requirements.txt"].iter().any(|name| folder.path.join(name).is_file())
@@ -29,8 +33,18 @@ pub(super) fn is_python(folder: &EnvironmentFolder) -> bool {
 pub(super) fn build(folder: &EnvironmentFolder, places: &Places) -> Result<Change, Failure> {
     let sdk = Sdk::find(places)?;
     let python = tools(places)?;
-    let output = Command::new(python)
-        .args(["-m", "gym_host_build", "--name", &folder.name])
+    let mut command = Command::new(python);
+    match still(places)? {
+        Some(library) => {
+            command.arg("-B").args(["-m", "gym_host_build", "--preload"]).arg(library);
+        }
+        None => {
+            eprintln!("warning: this gym-host was built without a C compiler: building twice gives different bytes");
+            command.arg("-B").args(["-m", "gym_host_build"]);
+        }
+    }
+    let output = command
+        .args(["--name", &folder.name])
         .arg("--folder")
         .arg(&folder.path)
         .arg("--sdk")
@@ -42,7 +56,6 @@ pub(super) fn build(folder: &EnvironmentFolder, places: &Places) -> Result<Chang
         .arg("--output")
         .arg(folder.component())
         .env("PYTHONPATH", sdk.python_sources())
-        .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())
         .output()
         .map_err(|error| Failure::infrastructure(format!("failed to start the builder: {error}")))?;
@@ -52,6 +65,24 @@ pub(super) fn build(folder: &EnvironmentFolder, places: &Places) -> Result<Chang
         "unchanged" if output.status.success() => Ok(Change::Unchanged),
         _ => Err(explained(folder, &String::from_utf8_lossy(&output.stderr))),
     }
+}
+
+/// The library to preload, in the cache; none if there is none.
+fn still(places: &Places) -> Result<Option<PathBuf>, Failure> {
+    if STILL.is_empty() {
+        return Ok(None);
+    }
+    let digest = blake3::hash(STILL).to_hex();
+    let path = places.cache().join(format!("python/still-{}.so", &digest[..16]));
+    if std::fs::read(&path).is_ok_and(|present| present == STILL) {
+        return Ok(Some(path));
+    }
+    let partial = path.with_extension(format!("partial-{}", std::process::id()));
+    std::fs::create_dir_all(places.cache().join("python"))
+        .and_then(|()| std::fs::write(&partial, STILL))
+        .and_then(|()| std::fs::rename(&partial, &path))
+        .map_err(|error| Failure::infrastructure(format!("failed to write {}: {error}", path.display())))?;
+    Ok(Some(path))
 }
 
 /// The builder's own words for what is wrong, or what it left when it broke.
