@@ -20,7 +20,7 @@ use crate::{
     events::{Event, Observer},
     files::Files,
     past::Past,
-    plan::{CollectPlan, Job, STATE_FORMAT, State},
+    plan::{CollectPlan, Job, SESSION_SEED, STATE_FORMAT, State},
     record::{Record, record},
     summary::Summary,
 };
@@ -291,16 +291,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What made a rollout, with the sampling seed if the collector chose it.
+    /// What made a rollout, with the seed of its session, and the sampling seed if the collector chose it.
     fn provenance_of(&self, job: &Job) -> Option<Raw> {
         let raw = self.provenance.get(job.agent.as_str())?;
-        match raw.members() {
-            Ok(mut members) if self.collector.plan.seed_repeats => {
-                members.set("seed", Raw::from_value(&job.key.1));
-                Some(members.to_raw())
-            }
-            _ => Some(raw.clone()),
+        let Ok(mut members) = raw.members() else { return Some(raw.clone()) };
+        if let Some(seed) = job.members.get_set(SESSION_SEED) {
+            members.set("seed", seed.clone());
         }
+        if self.collector.plan.seed_repeats {
+            members.set("sampling_seed", Raw::from_value(&job.key.1));
+        }
+        Some(members.to_raw())
     }
 }
 

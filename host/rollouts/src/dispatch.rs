@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gym_agents::{Agent, Reply, RequestContext};
-use gym_protocol::{Fault, FaultKind};
+use gym_data::metrics::{MetricOptions, aggregate};
+use gym_protocol::{Fault, FaultKind, Raw, scan};
 
 /// Sends rows to agents, wherever they run.
 #[async_trait]
@@ -75,5 +76,34 @@ impl Dispatch for AgentDispatch {
 
     async fn aggregate_metrics(&self, agent: &str, body: Bytes) -> Result<Reply, Fault> {
         Ok(self.agent(agent)?.aggregate_metrics(body).await)
+    }
+}
+
+/// Computes the metrics that all servers have in common, without asking any server: means, deviations and so on, but
+/// neither `pass@k`, whose scores are the environment's choice, nor metrics of its own. Nothing can be run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlainMetrics;
+
+#[async_trait]
+impl Dispatch for PlainMetrics {
+    fn knows(&self, _agent: &str) -> bool {
+        false
+    }
+
+    fn agents(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn run(&self, agent: &str, _row: Bytes) -> Result<Reply, Fault> {
+        Err(Fault::new(FaultKind::AgentRun, format!("there is no agent `{agent}`")))
+    }
+
+    async fn aggregate_metrics(&self, _agent: &str, body: Bytes) -> Result<Reply, Fault> {
+        let rows = scan::member(&body, "verify_responses").unwrap_or_default();
+        let rows: Vec<Raw> = scan::elements(rows).map(|row| Raw::trusted(body.slice_ref(row))).collect();
+        match aggregate(&rows, MetricOptions::default()) {
+            Ok(metrics) => Ok(Reply::ok(metrics.to_json().to_string())),
+            Err(error) => Ok(Reply::new(500, error.to_string())),
+        }
     }
 }

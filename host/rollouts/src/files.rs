@@ -40,6 +40,13 @@ impl Files {
         }
     }
 
+    /// Whether a file is one that is written beside rollouts, by its name.
+    pub fn is_sidecar(path: &Path) -> bool {
+        const ENDS: [&str; 4] =
+            ["_failures.jsonl", "_materialized_inputs.jsonl", "_reward_profiling.jsonl", "_changed.jsonl"];
+        path.to_str().is_some_and(|path| ENDS.iter().any(|end| path.ends_with(end)))
+    }
+
     /// Takes the lock; it is released when the file is dropped.
     pub(crate) fn lock(&self) -> Result<File, CollectError> {
         let problem = |source| CollectError::File { path: self.lock.display().to_string(), source };

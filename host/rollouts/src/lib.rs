@@ -17,11 +17,11 @@ mod summary;
 
 pub use aggregate::aggregate;
 pub use collector::Collector;
-pub use dispatch::{AgentDispatch, Dispatch};
+pub use dispatch::{AgentDispatch, Dispatch, PlainMetrics};
 pub use error::CollectError;
 pub use events::{Event, Observer};
 pub use files::Files;
 pub use gym_data::prompt::Prompt;
-pub use merge::merge;
+pub use merge::{merge, merge_all};
 pub use plan::{CollectPlan, Repeats, Shard};
 pub use summary::{AgentSummary, Summary};

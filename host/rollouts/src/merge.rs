@@ -12,6 +12,7 @@ use gym_data::jsonl::{BlankLines, Reader};
 
 use crate::{
     error::CollectError,
+    files::Files,
     plan::{Key, key},
 };
 
@@ -73,6 +74,43 @@ pub fn merge(inputs: &[PathBuf], output: &Path) -> Result<u64, CollectError> {
     result.map(|()| places.len() as u64)
 }
 
+/// Merges what stands beside the rollouts of several files as well: failures one after the other, and the rows that were
+/// to be run, if every file has them. Returns the number of rollouts.
+pub fn merge_all(inputs: &[PathBuf], output: &Path) -> Result<u64, CollectError> {
+    let merged = Files::of(output);
+    let files: Vec<Files> = inputs.iter().map(|input| Files::of(input)).collect();
+    // The rollouts come last: when they are there, all is.
+    if files.iter().all(|files| files.inputs.is_file()) {
+        let inputs: Vec<PathBuf> = files.iter().map(|files| files.inputs.clone()).collect();
+        merge(&inputs, &merged.inputs)?;
+    }
+    let mut known = BTreeSet::new();
+    let failures: Vec<&PathBuf> = files
+        .iter()
+        .map(|files| &files.failures)
+        .filter(|path| path.canonicalize().is_ok_and(|path| known.insert(path)))
+        .collect();
+    let problem = |source| CollectError::File { path: merged.failures.display().to_string(), source };
+    let partial = merged.failures.with_extension("partial");
+    let write = || -> Result<(), CollectError> {
+        let mut target = BufWriter::new(File::create(&partial).map_err(problem)?);
+        for path in failures {
+            let mut reader = Reader::open(path)?.blank_lines(BlankLines::Skipped);
+            while let Some(row) = reader.next_row()? {
+                target.write_all(&row.text).and_then(|()| target.write_all(b"\n")).map_err(problem)?;
+            }
+        }
+        target.flush().map_err(problem)?;
+        std::fs::rename(&partial, &merged.failures).map_err(problem)
+    };
+    if let Err(error) = write() {
+        // What was written so far is of no use; the error that matters is the one returned.
+        std::fs::remove_file(&partial).ok();
+        return Err(error);
+    }
+    merge(inputs, output)
+}
+
 fn places(files: &[PathBuf]) -> Result<Vec<Place>, CollectError> {
     let mut places = Vec::new();
     for (file, path) in files.iter().enumerate() {
@@ -95,6 +133,22 @@ mod tests {
 
     fn row(task: u64, repeat: u64) -> String {
         format!("{{\"_ng_task_index\":{task},\"_ng_rollout_index\":{repeat}}}\n")
+    }
+
+    #[test]
+    fn what_stands_beside_the_rollouts_is_merged_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for (name, task) in [("a", 1), ("b", 0)] {
+            std::fs::write(path(&format!("{name}.jsonl")), row(task, 0)).unwrap();
+            std::fs::write(path(&format!("{name}_materialized_inputs.jsonl")), row(task, 0) + &row(task, 1)).unwrap();
+        }
+        std::fs::write(path("b_failures.jsonl"), row(0, 1)).unwrap();
+        assert_eq!(merge_all(&[path("a.jsonl"), path("b.jsonl")], &path("all.jsonl")).unwrap(), 2);
+        let text = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+        assert_eq!(text("all.jsonl"), row(0, 0) + &row(1, 0));
+        assert_eq!(text("all_materialized_inputs.jsonl"), row(0, 0) + &row(0, 1) + &row(1, 0) + &row(1, 1));
+        assert_eq!(text("all_failures.jsonl"), row(0, 1));
     }
 
     #[test]

@@ -91,6 +91,9 @@ pub struct CollectPlan {
     pub shard: Option<Shard>,
     /// Gives each repeat its own sampling seed, in `metadata.extra_body`.
     pub seed_repeats: bool,
+    /// Together with task and repeat it makes the seed of each session's clock and random numbers, so that a
+    /// collection can be repeated. Rows that bring a session seed along keep it.
+    pub session_seed: u64,
     /// Laid over every row's `responses_create_params`.
     pub overrides: BTreeMap<String, Value>,
     /// Makes the prompts of rows without `input`: `{field}` stands for a field of the row.
@@ -119,6 +122,7 @@ impl CollectPlan {
             limit: None,
             shard: None,
             seed_repeats: false,
+            session_seed: 0,
             overrides: BTreeMap::new(),
             prompt: None,
             concurrency: 64,
@@ -138,10 +142,13 @@ impl CollectPlan {
     pub(crate) fn digest(&self) -> Result<String, CollectError> {
         let problem = |source| CollectError::File { path: self.input.display().to_string(), source };
         let mut hash = Sha256::new();
-        let shape = serde_json::json!({
+        let mut shape = serde_json::json!({
             "agent": self.agent, "agent_map": self.agent_map, "num_repeats": self.num_repeats, "limit": self.limit,
             "shard": self.shard, "seed_repeats": self.seed_repeats, "overrides": self.overrides, "prompt": self.prompt,
         });
+        if self.session_seed != 0 {
+            shape["session_seed"] = self.session_seed.into();
+        }
         hash.update(shape.to_string());
         let mut file = File::open(&self.input).map_err(problem)?;
         std::io::copy(&mut file, &mut hash).map_err(problem)?;
@@ -161,6 +168,9 @@ pub(crate) struct State {
 }
 
 pub(crate) const STATE_FORMAT: u32 = 1;
+
+/// The field of a row with the seed of its session; our resources servers read it.
+pub(crate) const SESSION_SEED: &str = "_ng_session_seed";
 
 /// `_ng_task_index` and `_ng_rollout_index`: what tells one rollout from another.
 pub(crate) type Key = (u64, u64);

@@ -370,7 +370,10 @@ async fn rows_are_routed_numbered_and_filled() {
             )
         })
         .collect();
-    assert_eq!(seeds[&(0, 2)], json!({"version": "1", "seed": 2}));
+    let seed = inputs(&plan)[2]["_ng_session_seed"].clone();
+    assert!(seed.as_u64().is_some_and(|seed| seed < 1 << 53), "{seed}");
+    assert_ne!(seed, inputs(&plan)[1]["_ng_session_seed"]);
+    assert_eq!(seeds[&(0, 2)], json!({"version": "1", "seed": seed, "sampling_seed": 2}));
     assert_eq!(seeds[&(1, 0)], Value::Null);
 }
 

@@ -13,7 +13,7 @@ use gym_protocol::{Members, Raw};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{CollectPlan, name_of};
+use super::{CollectPlan, SESSION_SEED, name_of};
 use crate::{dispatch::Dispatch, error::CollectError};
 
 /// Writes all rows to `target`, whole or not at all, and counts them.
@@ -75,7 +75,7 @@ impl Rows<'_> {
             }
             let members = self.base_of(&row, task, &route)?;
             for repeat in first..first + repeats {
-                put(&self.repeat_of(&row, members.clone(), repeat)?)?;
+                put(&self.repeat_of(&row, members.clone(), task, repeat)?)?;
                 total += 1;
             }
         }
@@ -164,8 +164,11 @@ impl Rows<'_> {
         Ok(members)
     }
 
-    fn repeat_of(&self, row: &Row, mut members: Members, repeat: u64) -> Result<Raw, CollectError> {
+    fn repeat_of(&self, row: &Row, mut members: Members, task: u64, repeat: u64) -> Result<Raw, CollectError> {
         members.set("_ng_rollout_index", Raw::from_value(&repeat));
+        if members.get_set(SESSION_SEED).is_none() {
+            members.set(SESSION_SEED, Raw::from_value(&session_seed(self.plan.session_seed, task, repeat)));
+        }
         if self.plan.seed_repeats {
             let params = members.get_set("responses_create_params").and_then(|params| params.members().ok());
             let mut params = params.unwrap_or_default();
@@ -272,6 +275,12 @@ fn add_seed(params: &mut Members, seed: u64) -> Result<(), &'static str> {
     metadata.set("extra_body", Raw::from_value(&Value::Object(extra).to_string()));
     params.set("metadata", metadata.to_raw());
     Ok(())
+}
+
+/// A seed of 53 bits, which every JSON reader takes for the same number.
+fn session_seed(seed: u64, task: u64, repeat: u64) -> u64 {
+    let digest = digest(format!("{seed}/{task}/{repeat}").as_bytes());
+    digest[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte)) >> 11
 }
 
 fn digest(text: &[u8]) -> [u8; 16] {
