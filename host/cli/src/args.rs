@@ -3,6 +3,7 @@
 
 mod data;
 mod look;
+mod rollouts;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use data::{DataCommand, ListArgs, PrepareArgs, PullArgs, PushArgs};
 pub(crate) use look::{ColourChoice, SHOW_HELP, ShowArgs, ViewArgs};
+pub(crate) use rollouts::{AggregateArgs, CollectArgs, CollectOptions, EvalArgs, MergeArgs};
 
 /// Run reinforcement-learning environments for language models as sandboxed WebAssembly components.
 ///
@@ -53,6 +55,10 @@ pub(crate) enum Command {
     Collect(CollectArgs),
     /// Collect rollouts of the configured datasets and print a table of rewards: all servers run in this process.
     Eval(EvalArgs),
+    /// Compute the metrics of rollouts again, and put shards together.
+    Aggregate(AggregateArgs),
+    /// Put the rollouts of several files (shards) into one, by task and repeat, with the files beside them.
+    Merge(MergeArgs),
     /// Work with datasets.
     #[command(subcommand)]
     Data(DataCommand),
@@ -162,84 +168,6 @@ pub(crate) struct TestArgs {
     /// One JSON object for each case on standard output.
     #[arg(long)]
     pub json: bool,
-}
-
-/// What to collect and where to.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct CollectOptions {
-    /// Agent for rows that name none.
-    #[arg(short, long, value_name = "NAME")]
-    pub agent: Option<String>,
-    /// Rollouts are appended here, one JSON object a line, in order of completion.
-    #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
-    /// How often each task is attempted.
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub num_repeats: u32,
-    /// Only the first rows.
-    #[arg(long, value_name = "ROWS")]
-    pub limit: Option<u64>,
-    /// How many rollouts run at once.
-    #[arg(short = 'j', long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
-    pub concurrency: u32,
-    /// Only every n-th task, for example `--shard 2/8`.
-    #[arg(long, value_name = "I/N")]
-    pub shard: Option<String>,
-    /// Give each repeat its own sampling seed.
-    #[arg(long)]
-    pub seed_repeats: bool,
-    /// Begin anew: files of an earlier run are removed. Without it, a run that was cut short is completed.
-    #[arg(long)]
-    pub fresh: bool,
-    /// Sampling temperature, in place of the rows' own.
-    #[arg(long)]
-    pub temperature: Option<f64>,
-    /// Nucleus sampling, in place of the rows' own.
-    #[arg(long)]
-    pub top_p: Option<f64>,
-    /// Limit of each response's length in tokens, in place of the rows' own.
-    #[arg(long)]
-    pub max_output_tokens: Option<u64>,
-    /// A YAML file `{user: …, system: …}` with `{field}` placeholders that makes the prompts of rows without `input`.
-    #[arg(long, value_name = "FILE")]
-    pub prompt_config: Option<PathBuf>,
-    /// Seconds that rollouts in flight may take to finish after the first Ctrl-C or SIGTERM.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    pub grace: u64,
-    /// Compute no metrics at the end.
-    #[arg(long)]
-    pub disable_aggregation: bool,
-    /// Events on standard output, one JSON object a line, in place of the table.
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Args)]
-pub(crate) struct CollectArgs {
-    /// The dataset: one task a line.
-    #[arg(short, long, value_name = "FILE")]
-    pub input: PathBuf,
-    #[command(flatten)]
-    pub options: CollectOptions,
-    /// Head server of running servers to use. Without it and without a configuration: http://127.0.0.1:11000.
-    #[arg(long, value_name = "URL")]
-    pub head: Option<String>,
-    #[command(flatten)]
-    pub config: ConfigArgs,
-}
-
-#[derive(Args)]
-pub(crate) struct EvalArgs {
-    /// A dataset in place of the configured ones.
-    #[arg(short, long, value_name = "FILE")]
-    pub input: Option<PathBuf>,
-    /// Type of the configured datasets to use.
-    #[arg(long, value_parser = ["example", "train", "validation", "benchmark"], default_value = "example")]
-    pub split: String,
-    #[command(flatten)]
-    pub options: CollectOptions,
-    #[command(flatten)]
-    pub config: ConfigArgs,
 }
 
 #[derive(Args)]

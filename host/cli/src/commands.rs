@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One module for each command.
 
+pub(crate) mod aggregate;
 pub(crate) mod attach;
 pub(crate) mod build;
 pub(crate) mod collect;

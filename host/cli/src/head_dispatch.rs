@@ -9,13 +9,20 @@ use gym_agents::Reply;
 use gym_config::{Node, Source, read_yaml};
 use gym_protocol::{Fault, FaultKind, ServerKind};
 use gym_rollouts::Dispatch;
+use serde_json::Value;
 
 use crate::failure::{Failure, chain};
+
+/// Where the head server of running servers is, unless something else is said.
+pub(crate) const DEFAULT_HEAD: &str = "http://127.0.0.1:11000";
 
 /// Agents by name, with their base URLs.
 pub(crate) struct HeadDispatch {
     client: reqwest::Client,
+    head: String,
     agents: BTreeMap<String, String>,
+    /// The agent of each resources server that only one agent uses.
+    sources: BTreeMap<String, String>,
 }
 
 impl HeadDispatch {
@@ -26,7 +33,18 @@ impl HeadDispatch {
         let yaml = configuration_text(head).await?;
         let config = read_yaml(&yaml, &Source::EnvironmentVariable("the head server's answer".into()))
             .map_err(|errors| wrong_answer(head, &chain(&errors)))?;
-        Ok(Self { client, agents: addresses(&config) })
+        let head = head.trim_end_matches('/').to_owned();
+        Ok(Self { client, head, agents: addresses(&config), sources: sources(&config) })
+    }
+
+    /// What rollouts record of how they were made, by agent. Only our own servers tell; from others there is nothing.
+    pub(crate) async fn provenance(&self) -> BTreeMap<String, Value> {
+        let request = self.client.get(format!("{}/gym-host/status", self.head)).timeout(Duration::from_secs(30)).send();
+        let Ok(response) = request.await.and_then(reqwest::Response::error_for_status) else { return BTreeMap::new() };
+        let Ok(text) = response.text().await else { return BTreeMap::new() };
+        let status: Value = serde_json::from_str(&text).unwrap_or_default();
+        let known = status.pointer("/runtime/provenance").and_then(Value::as_object);
+        known.into_iter().flatten().map(|(agent, value)| (agent.clone(), value.clone())).collect()
     }
 
     async fn post(&self, agent: &str, route: &str, body: Bytes) -> Result<Reply, Fault> {
@@ -73,12 +91,30 @@ pub(crate) async fn configuration_text(head: &str) -> Result<String, Failure> {
     serde_json::from_str(&text).map_err(|error| wrong_answer(head, &format!("no JSON string: {error}")))
 }
 
+/// The agent of each resources server that only one agent uses.
+fn sources(config: &Node) -> BTreeMap<String, String> {
+    let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, instance) in config.as_map().into_iter().flatten() {
+        let Ok(instance) = instance.to_json() else { continue };
+        let kind = instance.get(ServerKind::ResponsesApiAgents.key()).and_then(Value::as_object);
+        let Some(block) = kind.and_then(|kind| kind.values().next()) else { continue };
+        if let Some(server) = block.pointer("/resources_server/name").and_then(Value::as_str) {
+            users.entry(server.to_owned()).or_default().push(name.as_str().to_owned());
+        }
+    }
+    users
+        .into_iter()
+        .filter(|(_, agents)| agents.len() == 1)
+        .map(|(server, mut agents)| (server, agents.remove(0)))
+        .collect()
+}
+
 /// Host and port of every agent in a configuration as head servers give it.
 fn addresses(config: &Node) -> BTreeMap<String, String> {
     let mut agents = BTreeMap::new();
     for (name, instance) in config.as_map().into_iter().flatten() {
         let Ok(instance) = instance.to_json() else { continue };
-        let kind = instance.get(ServerKind::ResponsesApiAgents.key()).and_then(serde_json::Value::as_object);
+        let kind = instance.get(ServerKind::ResponsesApiAgents.key()).and_then(Value::as_object);
         let Some(block) = kind.and_then(|kind| kind.values().next()) else { continue };
         let (host, port) =
             (block.get("host").and_then(|host| host.as_str()), block.get("port").and_then(|port| port.as_u64()));
@@ -97,6 +133,10 @@ impl Dispatch for HeadDispatch {
 
     fn agents(&self) -> Vec<String> {
         self.agents.keys().cloned().collect()
+    }
+
+    fn agent_of_source(&self, source: &str) -> Option<String> {
+        self.sources.get(source).cloned().or_else(|| self.knows(source).then(|| source.to_owned()))
     }
 
     async fn run(&self, agent: &str, row: Bytes) -> Result<Reply, Fault> {

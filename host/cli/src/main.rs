@@ -9,7 +9,9 @@ mod configuration;
 mod failure;
 mod gym_options;
 mod head_dispatch;
+mod local;
 mod options;
+mod patterns;
 mod places;
 mod progress;
 mod prompt_file;
@@ -80,6 +82,8 @@ fn run(arguments: &Arguments) -> CommandResult {
         Command::Serve(options) => on_runtime(commands::serve::run(options, &places)),
         Command::Collect(options) => on_runtime(commands::collect::run(options, &places, arguments.quiet)),
         Command::Eval(options) => on_runtime(commands::collect::eval(options, &places, arguments.quiet)),
+        Command::Aggregate(options) => on_runtime(commands::aggregate::run(options, &places)),
+        Command::Merge(options) => commands::aggregate::merge(options),
         Command::Test(arguments) => on_runtime(commands::test::run(arguments, &places)),
         Command::View(arguments) => on_runtime(commands::view::run(arguments)),
         Command::Show(arguments) => commands::show::run(arguments),

@@ -84,6 +84,14 @@ pub enum CollectError {
         /// Its format.
         format: u32,
     },
+    /// A server does not declare that stored responses may be graded again.
+    #[error("the verifier of `{agent}` does not say that stored responses may be graded again (it is {mode})")]
+    NotStateless {
+        /// The agent of the rollouts.
+        agent: String,
+        /// What it says.
+        mode: &'static str,
+    },
     /// Files to be merged have the same rollout.
     #[error("{path}:{line} is rollout {rollout} of task {task}, which {other} has as well")]
     Twice {
@@ -106,6 +114,13 @@ impl CollectError {
         match self {
             Self::NoAgent { .. } => Some("name one with --agent".to_owned()),
             Self::UnknownAgent { known, .. } => Some(format!("served are: {}", known.join(", "))),
+            Self::NotStateless { mode: "not configured", .. } => {
+                Some("name its environment with --environment or --config".to_owned())
+            }
+            Self::NotStateless { .. } => Some(
+                "its grade may depend on the session that is gone; --force grades all the same and marks the files as unsafe"
+                    .to_owned(),
+            ),
             Self::NoRepeats { .. } => Some("add it, or `_default`".to_owned()),
             Self::OtherInput { .. } => {
                 Some("use another --output, or --fresh to remove the earlier rollouts and begin anew".to_owned())

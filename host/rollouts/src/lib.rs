@@ -13,6 +13,7 @@ mod merge;
 mod past;
 mod plan;
 mod record;
+mod reverify;
 mod summary;
 
 pub use aggregate::aggregate;
@@ -24,4 +25,5 @@ pub use files::Files;
 pub use gym_data::prompt::Prompt;
 pub use merge::{merge, merge_all};
 pub use plan::{CollectPlan, Repeats, Shard};
+pub use reverify::{Change, Reverified, ReverifyPlan, Verifier, reverify};
 pub use summary::{AgentSummary, Summary};

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     args::ServeArgs,
-    assemble::{Deployment, Foundation, Resources, StandIns, assemble},
+    assemble::{Deployment, Foundation, Resources, StandIns, assemble, provenance},
     configuration,
     failure::{CommandResult, Failure, chain},
     options::HostOptions,
@@ -209,12 +209,14 @@ fn head(settings: &Settings, deployment: &Deployment) -> HeadPlan {
             Resources::Elsewhere(_) => None,
         })
         .collect();
+    let provenance = provenance(settings, deployment);
     HeadPlan {
         config_yaml: Arc::new(move || yaml.to_string()),
         runtime_status: Arc::new(move || {
             let sessions: serde_json::Map<String, serde_json::Value> =
                 services.iter().map(|(name, service)| (name.to_string(), service.live_sessions().into())).collect();
-            json!({"environments": runtime.stats(), "sessions": sessions, "models": outbound.stats()})
+            json!({"environments": runtime.stats(), "sessions": sessions, "models": outbound.stats(),
+                "provenance": provenance})
         }),
     }
 }

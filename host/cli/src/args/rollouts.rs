@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Commands that make rollouts or work with them.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::ConfigArgs;
+
+const COLLECT_HELP: &str = "\
+Options of NeMo Gym's `ng_collect_rollouts`, `ng_e2e_collect_rollouts` and `gym eval run` are understood as KEY=VALUE:
+  +input_jsonl_fpath=…  +output_jsonl_fpath=…  +agent_name=…  +agent_map.NAME=…  +limit=…  +split=…
+  +num_repeats=N  +num_repeats.AGENT=N  +num_repeats_add_seed=true  +num_samples_in_parallel=N
+  +responses_create_params.temperature=…  +prompt_config=FILE  +resume_from_cache=false  +disable_aggregation=true
+A run that was cut short is completed unless `resume_from_cache=false` or --fresh says otherwise. Flags win.";
+
+const AGGREGATE_HELP: &str = "\
+Options of NeMo Gym's `ng_aggregate_rollouts` and `gym eval aggregate` are understood as KEY=VALUE:
+  +input_glob=…  +output_jsonl_fpath=…  +merge_shards=false";
+
+/// What to collect and where to.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CollectOptions {
+    /// Agent for rows that name none.
+    #[arg(short, long, value_name = "NAME")]
+    pub agent: Option<String>,
+    /// Rollouts are appended here, one JSON object a line, in order of completion.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// How often each task is attempted: a number [default: 1], or one for each agent, `first_agent=4,_default=1`.
+    #[arg(short = 'n', long, value_name = "N|AGENT=N,…")]
+    pub num_repeats: Option<String>,
+    /// Only the first rows.
+    #[arg(long, value_name = "ROWS")]
+    pub limit: Option<u64>,
+    /// How many rollouts run at once [default: 64].
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub concurrency: Option<u32>,
+    /// Only every n-th task, for example `--shard 2/8`.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
+    /// Give each repeat its own sampling seed.
+    #[arg(long)]
+    pub seed_repeats: bool,
+    /// Seed of the sessions' clocks and random numbers, together with task and repeat; rollouts record it.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub seed: u64,
+    /// Begin anew: files of an earlier run are removed. Without it, a run that was cut short is completed.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Sampling temperature, in place of the rows' own.
+    #[arg(long)]
+    pub temperature: Option<f64>,
+    /// Nucleus sampling, in place of the rows' own.
+    #[arg(long)]
+    pub top_p: Option<f64>,
+    /// Limit of each response's length in tokens, in place of the rows' own.
+    #[arg(long)]
+    pub max_output_tokens: Option<u64>,
+    /// A YAML file `{user: …, system: …}` with `{field}` placeholders that makes the prompts of rows without `input`.
+    #[arg(long, value_name = "FILE")]
+    pub prompt_config: Option<PathBuf>,
+    /// Seconds that rollouts in flight may take to finish after the first Ctrl-C or SIGTERM.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub grace: u64,
+    /// Compute no metrics at the end.
+    #[arg(long)]
+    pub disable_aggregation: bool,
+    /// Events on standard output, one JSON object a line, in place of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = COLLECT_HELP)]
+pub(crate) struct CollectArgs {
+    /// The dataset: one task a line.
+    #[arg(short, long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    #[command(flatten)]
+    pub options: CollectOptions,
+    /// Head server of running servers to use. Without it and without a configuration: http://127.0.0.1:11000.
+    #[arg(long, value_name = "URL")]
+    pub head: Option<String>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Args)]
+#[command(after_help = COLLECT_HELP)]
+pub(crate) struct EvalArgs {
+    /// A dataset in place of the configured ones.
+    #[arg(short, long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Type of the configured datasets to use [default: example].
+    #[arg(long, value_parser = ["example", "train", "validation", "benchmark"])]
+    pub split: Option<String>,
+    #[command(flatten)]
+    pub options: CollectOptions,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Args)]
+#[command(after_help = AGGREGATE_HELP)]
+pub(crate) struct AggregateArgs {
+    /// Files of rollouts: paths, patterns such as `runs/shard_*.jsonl`, or lists of them with commas. Repeatable.
+    #[arg(short, long, value_name = "FILE|PATTERN")]
+    pub input: Vec<String>,
+    /// Where the rollouts of all files go, by task and repeat; the metrics go beside it. One input needs none.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write no file with the rollouts of all files, only their metrics.
+    #[arg(long)]
+    pub no_merge: bool,
+    /// Head server of running servers whose environments add their own metrics.
+    #[arg(long, value_name = "URL")]
+    pub head: Option<String>,
+    /// The metrics on standard output, as JSON.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct MergeArgs {
+    /// Files of rollouts: paths, patterns such as `runs/shard_*.jsonl`, or lists of them with commas.
+    #[arg(value_name = "FILE|PATTERN", required = true)]
+    pub inputs: Vec<String>,
+    /// Where the rollouts of all files go.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
