@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use data::{DataCommand, ListArgs, PrepareArgs, PullArgs, PushArgs};
 pub(crate) use look::{ColourChoice, SHOW_HELP, ShowArgs, ViewArgs};
-pub(crate) use rollouts::{AggregateArgs, CollectArgs, CollectOptions, EvalArgs, MergeArgs};
+pub(crate) use rollouts::{AggregateArgs, CollectArgs, CollectOptions, EvalArgs, MergeArgs, ProfileArgs, ReverifyArgs};
 
 /// Run reinforcement-learning environments for language models as sandboxed WebAssembly components.
 ///
@@ -57,6 +57,10 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Compute the metrics of rollouts again, and put shards together.
     Aggregate(AggregateArgs),
+    /// Show how rewards spread over the repeats of each task, and choose tasks for training.
+    Profile(ProfileArgs),
+    /// Grade stored rollouts again, without a model, and show every reward that changed.
+    Reverify(ReverifyArgs),
     /// Put the rollouts of several files (shards) into one, by task and repeat, with the files beside them.
     Merge(MergeArgs),
     /// Work with datasets.

@@ -366,7 +366,10 @@ pub(crate) fn provenance(settings: &Settings, deployment: &Deployment) -> BTreeM
             && let Some(resources) = settings.server(name)
         {
             record.insert("component".to_owned(), service.environment().digest().into());
-            record.insert("config".to_owned(), digest(&Value::Object(resources.block.clone())).into());
+            // The component has its own digest, wherever its file is.
+            let mut config = resources.block.clone();
+            config.shift_remove("component");
+            record.insert("config".to_owned(), digest(&Value::Object(config)).into());
         }
         by_agent.insert(server.name.to_string(), Value::Object(record));
     }

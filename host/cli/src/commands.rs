@@ -8,6 +8,8 @@ pub(crate) mod collect;
 pub(crate) mod config;
 pub(crate) mod data;
 pub(crate) mod init;
+pub(crate) mod profile;
+pub(crate) mod reverify;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod status;

@@ -83,6 +83,8 @@ fn run(arguments: &Arguments) -> CommandResult {
         Command::Collect(options) => on_runtime(commands::collect::run(options, &places, arguments.quiet)),
         Command::Eval(options) => on_runtime(commands::collect::eval(options, &places, arguments.quiet)),
         Command::Aggregate(options) => on_runtime(commands::aggregate::run(options, &places)),
+        Command::Profile(options) => commands::profile::run(options),
+        Command::Reverify(options) => on_runtime(commands::reverify::run(options, &places, arguments.quiet)),
         Command::Merge(options) => commands::aggregate::merge(options),
         Command::Test(arguments) => on_runtime(commands::test::run(arguments, &places)),
         Command::View(arguments) => on_runtime(commands::view::run(arguments)),

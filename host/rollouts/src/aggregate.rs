@@ -81,7 +81,7 @@ fn rows(rollouts: &Path) -> Result<BTreeMap<String, Vec<Raw>>, CollectError> {
 }
 
 /// What aggregation reads of a rollout: everything but the large fields, with `usage` of the response kept.
-fn strip(members: &Members) -> Raw {
+pub(crate) fn strip(members: &Members) -> Raw {
     const LARGE: [&str; 6] = [
         "response",
         "responses_create_params",

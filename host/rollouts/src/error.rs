@@ -84,6 +84,26 @@ pub enum CollectError {
         /// Its format.
         format: u32,
     },
+    /// Rollouts are missing.
+    #[error("{path} lacks {missing} rollouts, for example rollout {rollout} of task {task}")]
+    Incomplete {
+        /// The file.
+        path: String,
+        /// How many.
+        missing: u64,
+        /// `_ng_task_index` of one.
+        task: u64,
+        /// `_ng_rollout_index` of it.
+        rollout: u64,
+    },
+    /// The metrics cannot be computed.
+    #[error("{path}: {reason}")]
+    Metrics {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// A server does not declare that stored responses may be graded again.
     #[error("the verifier of `{agent}` does not say that stored responses may be graded again (it is {mode})")]
     NotStateless {
@@ -114,6 +134,9 @@ impl CollectError {
         match self {
             Self::NoAgent { .. } => Some("name one with --agent".to_owned()),
             Self::UnknownAgent { known, .. } => Some(format!("served are: {}", known.join(", "))),
+            Self::Incomplete { .. } => {
+                Some("run the collection again to do the rest, or allow it with --partial".to_owned())
+            }
             Self::NotStateless { mode: "not configured", .. } => {
                 Some("name its environment with --environment or --config".to_owned())
             }

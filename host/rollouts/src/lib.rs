@@ -14,6 +14,7 @@ mod past;
 mod plan;
 mod record;
 mod reverify;
+mod reward_profile;
 mod summary;
 
 pub use aggregate::aggregate;
@@ -26,4 +27,5 @@ pub use gym_data::prompt::Prompt;
 pub use merge::{merge, merge_all};
 pub use plan::{CollectPlan, Repeats, Shard};
 pub use reverify::{Change, Reverified, ReverifyPlan, Verifier, reverify};
+pub use reward_profile::{RewardProfile, reward_profile};
 pub use summary::{AgentSummary, Summary};

@@ -132,3 +132,125 @@ pub(crate) struct MergeArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
 }
+
+const PROFILE_HELP: &str = "\
+Options of NeMo Gym's `ng_reward_profile` and `gym eval profile` are understood as KEY=VALUE in place of files:
+  +rollouts_jsonl_fpath=…  +materialized_inputs_jsonl_fpath=…  ++allow_partial_rollouts=true
+If the rows that were run are there, NeMo Gym's files are written beside the rollouts: `<stem>_reward_profiling.jsonl`,
+`<stem>_agent_metrics.json` and `<stem>_repeat_level_metrics.json`.
+
+Bands: unsolved (every reward 0), hard, medium, easy, solved (every reward 1).
+Example: --band hard --band medium --min-std 0.1 --subset train.jsonl";
+
+#[derive(Args)]
+#[command(after_help = PROFILE_HELP)]
+pub(crate) struct ProfileArgs {
+    /// Files of rollouts, or patterns such as `runs/shard_*.jsonl`.
+    #[arg(value_name = "ROLLOUTS|KEY=VALUE")]
+    pub files: Vec<String>,
+    /// A file of rollouts, as an option. Repeatable.
+    #[arg(short, long, value_name = "FILE|PATTERN")]
+    pub rollouts: Vec<String>,
+    /// The rows that were run; by default `<stem>_materialized_inputs.jsonl` beside the rollouts.
+    #[arg(short, long, value_name = "FILE")]
+    pub inputs: Option<PathBuf>,
+    /// Rollouts may be missing.
+    #[arg(long)]
+    pub partial: bool,
+    /// Write none of NeMo Gym's files.
+    #[arg(long)]
+    pub no_gym_files: bool,
+    /// Means up to the first are hard, up to the second medium, above easy.
+    #[arg(long, value_name = "MEAN,MEAN", default_value = "0.25,0.75")]
+    pub bands: gym_reports::Bands,
+    /// How many tasks the table lists.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub tasks: usize,
+    /// One line for each task, as CSV.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// All figures as JSON; `-` is standard output, in place of the table.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// A page with plots that needs nothing else, to be sent to somebody.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write the rows of the chosen tasks here, as a dataset.
+    #[arg(long, value_name = "FILE", help_heading = "Choosing tasks")]
+    pub subset: Option<PathBuf>,
+    /// Only tasks of this band. Repeatable.
+    #[arg(long, value_parser = ["unsolved", "hard", "medium", "easy", "solved"], value_name = "BAND", help_heading = "Choosing tasks")]
+    pub band: Vec<String>,
+    /// Only tasks of this agent.
+    #[arg(short, long, value_name = "NAME", help_heading = "Choosing tasks")]
+    pub agent: Option<String>,
+    /// The lowest mean reward.
+    #[arg(long, value_name = "REWARD", allow_negative_numbers = true, help_heading = "Choosing tasks")]
+    pub min_mean: Option<f64>,
+    /// The highest mean reward.
+    #[arg(long, value_name = "REWARD", allow_negative_numbers = true, help_heading = "Choosing tasks")]
+    pub max_mean: Option<f64>,
+    /// The smallest standard deviation of the rewards of a task.
+    #[arg(long, value_name = "REWARD", help_heading = "Choosing tasks")]
+    pub min_std: Option<f64>,
+    /// The fewest measured rollouts.
+    #[arg(long, value_name = "N", help_heading = "Choosing tasks")]
+    pub min_rollouts: Option<u64>,
+    /// The fewest tool calls on average.
+    #[arg(long, value_name = "N", help_heading = "Choosing tasks")]
+    pub min_calls: Option<f64>,
+    /// The most tool calls on average.
+    #[arg(long, value_name = "N", help_heading = "Choosing tasks")]
+    pub max_calls: Option<f64>,
+}
+
+const REVERIFY_HELP: &str = "\
+Written are the rollouts with their new grades, `<output stem>_changed.jsonl` with every reward that changed, and
+`<output stem>_failures.jsonl`. Each rollout says under `gym_host` which component and configuration gave its reward. The
+same command again goes on where an earlier one was cut short.
+
+Options of NeMo Gym are understood as KEY=VALUE:
+  +rollouts_jsonl_fpath=…  +materialized_inputs_jsonl_fpath=…  +output_jsonl_fpath=…  +limit=…";
+
+#[derive(Args)]
+#[command(after_help = REVERIFY_HELP)]
+pub(crate) struct ReverifyArgs {
+    /// The stored rollouts.
+    #[arg(short, long, value_name = "FILE")]
+    pub rollouts: Option<PathBuf>,
+    /// The rows that were run; by default `<stem>_materialized_inputs.jsonl` beside the rollouts.
+    #[arg(short, long, value_name = "FILE")]
+    pub inputs: Option<PathBuf>,
+    /// Where the rollouts with their new grades go; by default `<stem>_reverified.jsonl` beside the rollouts.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Grade with this component in place of the environment's own; with several servers, `SERVER=FILE`.
+    #[arg(long, value_name = "[SERVER=]FILE")]
+    pub component: Vec<String>,
+    /// How many are graded at once.
+    #[arg(short = 'j', long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub concurrency: u32,
+    /// Only so many rollouts.
+    #[arg(long, value_name = "ROLLOUTS")]
+    pub limit: Option<u64>,
+    /// Grade only failed attempts whose judge failed; rollouts are taken over as they are.
+    #[arg(long)]
+    pub judge_failed_only: bool,
+    /// Grade also where the server does not declare it safe; the output's name then begins with `unsafe_`.
+    #[arg(long)]
+    pub force: bool,
+    /// Begin anew: files of an earlier run are removed.
+    #[arg(long, visible_alias = "overwrite")]
+    pub fresh: bool,
+    /// End with exit code 1 if a reward changed.
+    #[arg(long)]
+    pub fail_on_change: bool,
+    /// Compute no metrics at the end.
+    #[arg(long)]
+    pub disable_aggregation: bool,
+    /// Changes and the result on standard output, one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
