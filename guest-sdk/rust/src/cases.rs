@@ -213,6 +213,11 @@ fn play<E: ResourcesServer>(
     config.extend(case.config.clone());
     let seed = row.get(SESSION_SEED).and_then(Value::as_u64).unwrap_or_default();
     let mut test = Context::for_test().seed(seed).config(Value::Object(config)).folder(folder);
+    // Where programs are run, the runner's source lies beside.
+    let runner = folder.join("../python_exec/runner");
+    if runner.is_dir() {
+        test = test.python(runner);
+    }
     for (server, turns) in &case.models {
         test = test.model(server, turns.iter().map(Turn::answer));
     }

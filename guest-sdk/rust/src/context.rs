@@ -12,10 +12,13 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     failure::{Fault, ModelFailure},
+    program::{Program, Run, RunFailure},
     response::Response,
     rng::Rng,
 };
 
+#[cfg(not(target_family = "wasm"))]
+mod python;
 #[cfg(not(target_family = "wasm"))]
 mod testing;
 
@@ -43,6 +46,10 @@ pub trait Host {
     fn log(&self, level: Level, message: &str);
     /// Asks a model server; both texts are JSON objects of the Responses API.
     fn respond(&self, server: &str, request: &str) -> Result<String, ModelFailure>;
+    /// Runs a program that nobody trusts. A host without runners knows none.
+    fn run_code(&self, runner: &str, _program: &Program) -> Result<Run, RunFailure> {
+        Err(RunFailure::UnknownRunner(runner.to_owned()))
+    }
     /// Reads a file of the environment's folder; the error is a sentence.
     fn read_file(&self, path: &str) -> Result<Vec<u8>, String>;
     /// Nanoseconds since 1970-01-01 on the session's clock.
@@ -98,6 +105,13 @@ impl Context {
             return Err(ModelFailure::Unreadable("it has no list `output`".to_owned()));
         }
         Ok(Response::new(reply))
+    }
+
+    /// Runs a program that nobody trusts, such as code that a model wrote, in an instance of its own. `runner` is a name
+    /// under `run_code` in the configuration; `python` is there without it. Whatever the program does is in the [`Run`];
+    /// a failure says nothing about it.
+    pub fn run_code(&mut self, runner: &str, program: &Program) -> Result<Run, RunFailure> {
+        self.host.run_code(runner, program)
     }
 
     /// Reads a file of the environment's folder, for example `data/tables.csv`. The path is relative, without `..`.

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The component's side of the contract: bindings made from `wit/`, and the way between their types and ours.
 
-use std::sync::Once;
+use std::{sync::Once, time::Duration};
 
 use crate::{
     context::{Context, Host, Level},
     description::{Description, Lifetime, PassMetrics, Reverify, Score, Style, Tool},
     failure::{Failure, ModelFailure},
     json::to_json,
+    program::{Ending, Program, Run, RunFailure},
     server::{Instance, ResourcesServer},
     verdict::{Observation, StepOutcome, Verdict},
 };
@@ -27,7 +28,7 @@ pub mod wit {
 
 use wit::{
     exports::gym::environment::resources_server::Guest,
-    gym::environment::{host, types},
+    gym::environment::{code, host, programs, types},
 };
 
 /// A component that has one environment. `export!` implements it.
@@ -75,6 +76,39 @@ impl Host for ComponentHost {
 
     fn read_file(&self, path: &str) -> Result<Vec<u8>, String> {
         host::read_file(path)
+    }
+
+    fn run_code(&self, runner: &str, program: &Program) -> Result<Run, RunFailure> {
+        let bounds =
+            code::Bounds { cpu_ms: program.cpu_ms, memory_mib: program.memory_mib, output_bytes: program.output_bytes };
+        let file =
+            |(path, content): &(String, Vec<u8>)| programs::File { path: path.clone(), content: content.clone() };
+        let call = program.call.as_ref();
+        let given = programs::Program {
+            source: program.source.clone(),
+            arguments: program.arguments.clone(),
+            stdin: program.stdin.clone(),
+            files: program.files.iter().map(file).collect(),
+            call: call
+                .map(|(name, arguments)| programs::FunctionCall { name: name.clone(), arguments: arguments.clone() }),
+        };
+        let run = code::run_code(runner, &given, bounds).map_err(|failure| match failure {
+            code::RunFailure::UnknownRunner(_) => RunFailure::UnknownRunner(runner.to_owned()),
+            code::RunFailure::Unavailable(reason) => RunFailure::Unavailable(reason),
+        })?;
+        Ok(Run {
+            ending: match run.ending {
+                code::Ending::Exited(status) => Ending::Exited(status),
+                code::Ending::OutOfTime => Ending::OutOfTime,
+                code::Ending::OutOfMemory => Ending::OutOfMemory,
+                code::Ending::Crashed(reason) => Ending::Crashed(reason),
+            },
+            stdout: run.stdout,
+            stderr: run.stderr,
+            output_cut: run.output_cut,
+            returned: run.returned,
+            cpu: Duration::from_micros(run.cpu_us),
+        })
     }
 
     fn now(&self) -> u64 {

@@ -15,7 +15,8 @@ use gym_models::{
 use gym_protocol::{ServerKind, ServerName};
 use gym_resources::{CookieKeys, ResourcesService, ServiceOptions, SessionOptions};
 use gym_runtime::{
-    CompilerCommand, Limits, LoadError, LoadRequest, ModelDirectory, Runtime, RuntimeOptions, StaticModels,
+    CompilerCommand, Limits, LoadError, LoadRequest, ModelDirectory, RunLimits, RunnerRequest, Runtime, RuntimeOptions,
+    StaticModels,
 };
 use serde_json::{Map, Value};
 
@@ -225,6 +226,7 @@ async fn load(
         config: Value::Object(visible_block(&server.block)),
         limits,
         models: visible_models(server, models),
+        runners: runners(settings, server)?,
     };
     let environment = foundation.runtime.load(request).await.map_err(|error| load_failure(server, &error))?;
     let sessions: SessionBlock = read_block(server, "sessions")?.unwrap_or_default();
@@ -260,13 +262,63 @@ fn component(server: &ServerSettings, folder: &Path) -> Result<PathBuf, Failure>
         .with_hint(format!("run `gym-host build {}`", server.implementation)))
 }
 
+/// The environment whose folder has the component in which Python programs run.
+const PYTHON_RUNNER: &str = "python_exec";
+
+/// One entry of the block `run_code:`, by the runner's name.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct RunnerBlock {
+    /// The component, relative to the environment's folder; by default the one that comes with gym-host.
+    component: Option<PathBuf>,
+    #[serde(flatten)]
+    limits: Map<String, Value>,
+}
+
+/// Who may run programs for the environment: what the block says, or `python` with the default limits.
+fn runners(settings: &Settings, server: &ServerSettings) -> Result<Vec<RunnerRequest>, Failure> {
+    let shipped = || {
+        let folder = settings.composed().roots().resolve_environment(PYTHON_RUNNER).ok()?;
+        Some(folder.join("runner.wasm")).filter(|component| component.is_file())
+    };
+    let Some(blocks) = read_block::<BTreeMap<String, RunnerBlock>>(server, "run_code")? else {
+        let python = |component| RunnerRequest {
+            name: "python".to_owned(),
+            component,
+            limits: RunLimits::default(),
+            eager: false,
+        };
+        return Ok(shipped().map(python).into_iter().collect());
+    };
+    let mut runners = Vec::new();
+    for (name, block) in blocks {
+        let place = format!("{}: `{}.run_code.{name}`", server.origin, server.name);
+        let limits: RunLimits = serde_json::from_value(Value::Object(block.limits))
+            .map_err(|error| Failure::user(format!("{place}: {error}")))?;
+        limits.validate().map_err(|error| Failure::user(format!("{place}: {error}")))?;
+        let component = match block.component {
+            Some(path) => folder(settings, server)?.join(path),
+            None if name == "python" => shipped().ok_or_else(|| {
+                Failure::user(format!("{place}: the component that runs programs is not built"))
+                    .with_hint(format!("run `gym-host build {PYTHON_RUNNER}`"))
+            })?,
+            None => {
+                let failure = Failure::user(format!("{place} has no `component`"));
+                return Err(failure.with_hint("only `python` has a component of its own"));
+            }
+        };
+        runners.push(RunnerRequest { name, component, limits, eager: true });
+    }
+    Ok(runners)
+}
+
 fn load_failure(server: &ServerSettings, error: &LoadError) -> Failure {
     Failure::environment(format!("{}: `{}` cannot be loaded: {}", server.origin, server.name, chain(error)))
 }
 
 /// What the environment sees of its block: not the keys that are for the host.
 fn visible_block(block: &Map<String, Value>) -> Map<String, Value> {
-    const HOST_KEYS: [&str; 3] = ["limits", "sessions", "component"];
+    const HOST_KEYS: [&str; 4] = ["limits", "sessions", "component", "run_code"];
     block
         .iter()
         .filter(|(key, _)| !HOST_KEYS.contains(&key.as_str()))

@@ -9,8 +9,20 @@ wasmtime::component::bindgen!({
     imports: {
         "gym:environment/host.respond": async | trappable,
         "gym:environment/host.read-file": async | trappable,
+        "gym:environment/code.run-code": async | trappable,
         default: trappable,
     },
     exports: { default: async },
     require_store_data_send: true,
 });
+
+/// Components that run programs.
+pub mod runner {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "code-runner",
+        exports: { default: async },
+        with: { "gym:environment/programs": crate::bindings::gym::environment::programs },
+        require_store_data_send: true,
+    });
+}

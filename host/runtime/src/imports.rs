@@ -10,7 +10,9 @@ use tracing::Instrument;
 
 use crate::{
     bindings::gym::environment::{
+        code::{self, Bounds, Program, Run, RunFailure},
         host::Host,
+        programs,
         types::{self, Level, ModelFailure},
     },
     log::LogLevel,
@@ -121,6 +123,36 @@ impl Host for State {
     fn random(&mut self) -> wasmtime::Result<u64> {
         self.charge(8)?;
         Ok(self.random.host.next())
+    }
+}
+
+impl programs::Host for State {}
+
+impl code::Host for State {
+    async fn run_code(
+        &mut self,
+        runner: String,
+        program: Program,
+        bounds: Bounds,
+    ) -> wasmtime::Result<Result<Run, RunFailure>> {
+        let files: usize = program.files.iter().map(|file| file.path.len() + file.content.len()).sum();
+        self.charge(program.source.len() + program.stdin.len() + files)?;
+        let runners = self.settings.runners.clone();
+        // A task of its own: what the program computes is not the guest's CPU time.
+        let work = async move { runners.get(&runner).await?.run(&program, bounds).await };
+        let mut task = AbortOnDrop(tokio::spawn(work.in_current_span()));
+        self.turn.leave();
+        let outcome = match (&mut task.0).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                tracing::error!(%error, server = %self.settings.server, "running a program panicked");
+                Err(RunFailure::Unavailable("running the program failed".into()))
+            }
+        };
+        if let Ok(run) = &outcome {
+            self.charge_bytes(run.stdout.len() + run.stderr.len() + run.returned.as_ref().map_or(0, String::len))?;
+        }
+        Ok(outcome)
     }
 }
 

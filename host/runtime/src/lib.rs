@@ -12,6 +12,7 @@
 mod admission;
 mod bindings;
 mod cache;
+mod capture;
 mod code;
 mod compile;
 mod describe;
@@ -26,6 +27,7 @@ mod memory;
 mod meter;
 mod models;
 mod outcome;
+mod programs;
 mod runtime;
 mod seeded;
 mod state;
@@ -38,5 +40,6 @@ pub use compile::{CompileError, CompileLimits, CompilerCommand, compile_in_this_
 pub use limits::{EngineChoice, LimitError, Limits, SMALL_MEMORY_MIB};
 pub use log::{LogLevel, LogLine, LogSink, LogSource, TracingLog};
 pub use models::{ModelDirectory, StaticModels};
+pub use programs::{RunLimits, RunnerRequest};
 pub use runtime::{LoadError, LoadRequest, Runtime, RuntimeError, RuntimeOptions};
 pub use stats::{RuntimeStats, ServerStats};

@@ -52,6 +52,11 @@ impl<F> Metered<F> {
     pub(crate) fn new(call: F, budget: u64) -> Self {
         Self { call, spent: 0, budget }
     }
+
+    /// CPU time of all polls so far, in nanoseconds.
+    pub(crate) fn spent(&self) -> u64 {
+        self.spent
+    }
 }
 
 /// Puts back what an outer call on the same thread had, also when the poll unwinds.
@@ -72,9 +77,7 @@ impl<F: Future + Unpin> Future for Metered<F> {
         let restore = Restore(SLICE.replace(Some(slice)));
         let outcome = Pin::new(&mut self.call).poll(context);
         drop(restore);
-        if outcome.is_pending() {
-            self.spent += thread_cpu().saturating_sub(began);
-        }
+        self.spent += thread_cpu().saturating_sub(began);
         outcome
     }
 }

@@ -23,7 +23,7 @@ use wasmtime::{
 
 use crate::{
     admission::{Admission, AdmissionOptions},
-    bindings::EnvironmentPre,
+    bindings::{EnvironmentPre, runner::CodeRunnerPre},
     cache::{CodeCache, CodeKey},
     code::Code,
     compile::{CompileError, CompileLimits, CompilerCommand, compile},
@@ -34,7 +34,8 @@ use crate::{
     limits::{EngineChoice, LimitError, Limits},
     loaded::{House, Loaded, LoadedEnvironment, Refill, cost},
     log::{LogSink, TracingLog},
-    models::ModelDirectory,
+    models::{ModelDirectory, StaticModels},
+    programs::{self, Runner, RunnerRequest, Runners},
     state::{Settings, State},
     stats::{Counters, RuntimeStats},
     turns::Seats,
@@ -103,6 +104,8 @@ pub struct LoadRequest {
     pub limits: Limits,
     /// The model servers that its configuration refers to.
     pub models: Arc<dyn ModelDirectory>,
+    /// The components that may run programs for it.
+    pub runners: Vec<RunnerRequest>,
 }
 
 /// Why an environment could not be loaded.
@@ -163,6 +166,14 @@ pub enum LoadError {
     /// The component is not an environment: it imports what the host does not have, or lacks an export.
     #[error("`{path}` is not an environment: {message}")]
     NotAnEnvironment {
+        /// Its path.
+        path: PathBuf,
+        /// What is missing.
+        message: String,
+    },
+    /// The component does not run programs: it imports what there is not for it, or lacks an export.
+    #[error("`{path}` is not a code runner: {message}")]
+    NotACodeRunner {
         /// Its path.
         path: PathBuf,
         /// What is missing.
@@ -233,6 +244,8 @@ pub struct Runtime {
     resident: Mutex<HashMap<CodeKey, Resident>>,
     /// Compilers use as much memory as they get, so they run one at a time.
     compiling: tokio::sync::Mutex<()>,
+    /// For what loads code runners when they are first used.
+    this: Weak<Runtime>,
 }
 
 /// A component that was read.
@@ -256,7 +269,7 @@ impl Runtime {
             memory_mib = admission.memory.limit() >> 20,
             "room for environments"
         );
-        Ok(Arc::new(Self {
+        Ok(Arc::new_cyclic(|this| Self {
             options,
             cache,
             pooled,
@@ -266,14 +279,19 @@ impl Runtime {
             seats,
             resident: Mutex::new(HashMap::new()),
             compiling: tokio::sync::Mutex::new(()),
+            this: this.clone(),
         }))
     }
 
     /// Loads an environment with one configuration: compiles it or takes it from the cache, checks what it requires, links
     /// it, asks it what it is, and makes the first pooled instances.
     pub async fn load(&self, request: LoadRequest) -> Result<Arc<dyn Environment>, LoadError> {
-        let LoadRequest { component: path, folder, server, config, limits, models } = request;
+        let LoadRequest { component: path, folder, server, config, limits, models, runners } = request;
         limits.validate()?;
+        for runner in &runners {
+            runner.limits.validate()?;
+        }
+        let runners = Arc::new(Runners::new(runners, self.this.clone()));
         let files = open_folder(folder)?;
         let source = Arc::new(self.read(&path).await?);
         let (profile, machine, component) = self.component(&path, &source, &limits).await?;
@@ -289,6 +307,7 @@ impl Runtime {
             server: Arc::new(server),
             config: config.to_string(),
             models,
+            runners,
             files,
             log: self.options.log.clone(),
             seats: self.seats.clone(),
@@ -315,10 +334,47 @@ impl Runtime {
             settings,
         });
         self.house.add(&loaded);
+        loaded.settings.runners.load_eager().await?;
         if pooled {
             loaded.prewarm().await.map_err(|fault| LoadError::Instance { path, fault })?;
         }
         Ok(Arc::new(LoadedEnvironment(loaded)))
+    }
+
+    /// Loads a component that runs programs.
+    pub(crate) async fn runner(&self, request: &RunnerRequest) -> Result<Arc<Runner>, LoadError> {
+        let path = &request.component;
+        let limits = programs::instance_limits(&request.limits);
+        let files = open_folder(programs::folder_of(path))?;
+        let source = Arc::new(self.read(path).await?);
+        let (profile, machine, component) = self.component(path, &source, &limits).await?;
+        let not_a_runner =
+            |error: wasmtime::Error| LoadError::NotACodeRunner { path: path.clone(), message: format!("{error:#}") };
+        let linker = wasi::runner_linker(&machine.engine).map_err(not_a_runner)?;
+        let pre = linker.instantiate_pre(&component).map_err(not_a_runner)?;
+        let pre = CodeRunnerPre::new(pre).map_err(not_a_runner)?;
+        let settings = Arc::new(Settings {
+            server: Arc::new(programs::server_name(&request.name)),
+            config: "{}".to_owned(),
+            models: Arc::new(StaticModels::default()),
+            runners: Arc::new(Runners::new(Vec::new(), Weak::new())),
+            files,
+            log: self.options.log.clone(),
+            seats: self.seats.clone(),
+            memory: self.house.admission.memory.clone(),
+            limits,
+        });
+        let turns = Arc::new(Semaphore::new(request.limits.max_concurrent_runs));
+        Ok(Arc::new(Runner {
+            engine: machine.engine,
+            profile,
+            pre,
+            _component: component,
+            house: self.house.clone(),
+            settings,
+            limits: request.limits.clone(),
+            turns,
+        }))
     }
 
     /// What the runtime does at this moment, and has done.

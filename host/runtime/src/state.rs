@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use gym_agents::RequestContext;
 use gym_protocol::{Fault, FaultKind, ServerName};
 use parking_lot::Mutex;
@@ -21,23 +22,27 @@ use wasmtime_wasi::{cli::WasiCliCtx, filesystem::WasiFilesystemCtx, sockets::Was
 
 use crate::{
     admission::MemoryBudget,
+    capture::Captured,
     files::Files,
     limits::Limits,
     log::{GuestLog, LogSink},
     memory::MemoryAccount,
     meter,
     models::ModelDirectory,
+    programs::Runners,
     seeded::{Randomness, Stream, VirtualClock},
     turns::{Seats, Turn},
 };
 
 /// What all instances of one configured server have in common.
+#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) server: Arc<ServerName>,
     /// The configuration as JSON text.
     pub(crate) config: String,
     pub(crate) limits: Limits,
     pub(crate) models: Arc<dyn ModelDirectory>,
+    pub(crate) runners: Arc<Runners>,
     pub(crate) files: Files,
     pub(crate) log: Arc<dyn LogSink>,
     pub(crate) seats: Seats,
@@ -63,6 +68,9 @@ pub(crate) struct State {
     pub(crate) turn: Turn,
     pub(crate) model_contexts: Vec<(String, RequestContext)>,
     pub(crate) model_waited: Duration,
+    /// For instances that run a program: where its output goes.
+    pub(crate) captured: Option<Captured>,
+    pub(crate) stdin: Bytes,
     seed: u64,
     host_calls: u64,
     host_call_bytes: u64,
@@ -105,6 +113,8 @@ impl State {
             turn: Turn::new(settings.seats.clone()),
             model_contexts: Vec::new(),
             model_waited: Duration::ZERO,
+            captured: None,
+            stdin: Bytes::new(),
             seed,
             host_calls: 0,
             host_call_bytes: 0,
@@ -117,6 +127,12 @@ impl State {
     pub(crate) fn insecure_seed(&self) -> (u64, u64) {
         let mut stream = Randomness::new(self.seed, Stream::WasiInsecureSeed);
         (stream.next(), stream.next())
+    }
+
+    /// Makes the streams those of a program.
+    pub(crate) fn begin_program(&mut self, captured: Captured, stdin: Bytes) {
+        self.captured = Some(captured);
+        self.stdin = stdin;
     }
 
     /// Opens new accounts for the next call.

@@ -14,7 +14,7 @@ use wasmtime_wasi::{
     cli::{WasiCli, WasiCliCtxView},
     filesystem::{WasiFilesystem, WasiFilesystemCtxView},
     p2::{
-        DynOutputStream, DynPollable, OutputStream, Pollable, StreamResult,
+        DynInputStream, DynOutputStream, DynPollable, OutputStream, Pollable, StreamResult,
         bindings::{
             cli::{
                 environment, exit, stderr, stdin, stdout, terminal_input, terminal_output, terminal_stderr,
@@ -25,6 +25,7 @@ use wasmtime_wasi::{
             random::{insecure, insecure_seed, random},
             sockets,
         },
+        pipe::MemoryInputPipe,
         subscribe,
     },
     sockets::{WasiSockets, WasiSocketsCtxView},
@@ -32,7 +33,7 @@ use wasmtime_wasi::{
 use wasmtime_wasi_io::bindings::wasi::io;
 
 use crate::{
-    bindings::Environment,
+    bindings::{Environment, runner::CodeRunner},
     log::LogSource,
     seeded::READING_NS,
     state::{Shared, State, Table},
@@ -40,10 +41,22 @@ use crate::{
 
 /// Everything that an environment can import.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
-    type Own = HasSelf<State>;
     let mut linker = Linker::new(engine);
-    let l = &mut linker;
-    Environment::add_to_linker::<State, Own>(l, |state| state)?;
+    Environment::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    add_wasi(&mut linker)?;
+    Ok(linker)
+}
+
+/// Everything that a component which runs programs can import: nothing of the host's own.
+pub(crate) fn runner_linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    CodeRunner::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    add_wasi(&mut linker)?;
+    Ok(linker)
+}
+
+fn add_wasi(l: &mut Linker<State>) -> wasmtime::Result<()> {
+    type Own = HasSelf<State>;
 
     io::error::add_to_linker::<State, Table>(l, |state| &mut state.table)?;
     io::poll::add_to_linker::<State, Table>(l, |state| &mut state.table)?;
@@ -54,13 +67,13 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     random::add_to_linker::<State, Own>(l, |state| state)?;
     insecure::add_to_linker::<State, Own>(l, |state| state)?;
     insecure_seed::add_to_linker::<State, Own>(l, |state| state)?;
+    stdin::add_to_linker::<State, Own>(l, |state| state)?;
     stdout::add_to_linker::<State, Own>(l, |state| state)?;
     stderr::add_to_linker::<State, Own>(l, |state| state)?;
 
     // The contexts behind these are empty: no arguments, no directories, and no address may be reached.
     environment::add_to_linker::<State, WasiCli>(l, cli)?;
     exit::add_to_linker::<State, WasiCli>(l, cli)?;
-    stdin::add_to_linker::<State, WasiCli>(l, cli)?;
     terminal_input::add_to_linker::<State, WasiCli>(l, cli)?;
     terminal_output::add_to_linker::<State, WasiCli>(l, cli)?;
     terminal_stdin::add_to_linker::<State, WasiCli>(l, cli)?;
@@ -75,8 +88,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     sockets::tcp::add_to_linker::<State, WasiSockets>(l, network)?;
     sockets::tcp_create_socket::add_to_linker::<State, WasiSockets>(l, network)?;
     sockets::udp::add_to_linker::<State, WasiSockets>(l, network)?;
-    sockets::udp_create_socket::add_to_linker::<State, WasiSockets>(l, network)?;
-    Ok(linker)
+    sockets::udp_create_socket::add_to_linker::<State, WasiSockets>(l, network)
 }
 
 fn cli(state: &mut State) -> WasiCliCtxView<'_> {
@@ -207,7 +219,18 @@ impl insecure_seed::Host for State {
 
 impl State {
     fn output(&mut self, source: LogSource) -> wasmtime::Result<Resource<DynOutputStream>> {
+        if let Some(captured) = &self.captured {
+            let stream: DynOutputStream = Box::new(captured.stream(source == LogSource::Stderr));
+            return Ok(self.table.push(stream)?);
+        }
         let stream: DynOutputStream = Box::new(Output { shared: self.shared.clone(), source });
+        Ok(self.table.push(stream)?)
+    }
+}
+
+impl stdin::Host for State {
+    fn get_stdin(&mut self) -> wasmtime::Result<Resource<DynInputStream>> {
+        let stream: DynInputStream = Box::new(MemoryInputPipe::new(self.stdin.clone()));
         Ok(self.table.push(stream)?)
     }
 }

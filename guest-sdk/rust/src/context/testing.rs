@@ -11,7 +11,11 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{Context, Host, Level};
-use crate::{failure::ModelFailure, response::Response};
+use crate::{
+    failure::ModelFailure,
+    program::{Program, Run, RunFailure},
+    response::Response,
+};
 
 /// Describes a context for tests; [`build`](Self::build) makes it.
 ///
@@ -39,6 +43,7 @@ pub struct TestContext {
     models: BTreeMap<String, VecDeque<Result<String, ModelFailure>>>,
     files: BTreeMap<String, Vec<u8>>,
     folder: Option<PathBuf>,
+    python: Option<PathBuf>,
     notes: Rc<RefCell<Notes>>,
 }
 
@@ -58,6 +63,7 @@ impl Default for TestContext {
             models: BTreeMap::new(),
             files: BTreeMap::new(),
             folder: None,
+            python: None,
             notes: Rc::default(),
         }
     }
@@ -98,6 +104,13 @@ impl TestContext {
     /// Lets the environment read the files of a folder, normally `env!("CARGO_MANIFEST_DIR")`.
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
+        self
+    }
+
+    /// Lets the environment run programs as `python`, with the runner's source in this folder (that of the environment
+    /// `python_exec`) and the `python3` of the path.
+    pub fn python(mut self, runner: impl Into<PathBuf>) -> Self {
+        self.python = Some(runner.into());
         self
     }
 
@@ -153,6 +166,13 @@ impl Host for TestHost {
         answers
             .pop_front()
             .unwrap_or_else(|| Err(ModelFailure::Unavailable("the script has no more answers".to_owned())))
+    }
+
+    fn run_code(&self, runner: &str, program: &Program) -> Result<Run, RunFailure> {
+        match &self.test.python {
+            Some(folder) if runner == "python" => super::python::run(folder, program),
+            _ => Err(RunFailure::UnknownRunner(runner.to_owned())),
+        }
     }
 
     fn read_file(&self, path: &str) -> Result<Vec<u8>, String> {

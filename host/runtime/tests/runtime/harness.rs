@@ -87,6 +87,7 @@ impl Host {
             config,
             limits,
             models: Arc::new(StaticModels::default()),
+            runners: Vec::new(),
         }
     }
 
