@@ -31,8 +31,9 @@ _LEFT_OUT = {
 class Componentizer:
     """componentize-py with the environment contract."""
 
-    def __init__(self, wit: Path, preload: Path | None) -> None:
+    def __init__(self, wit: Path, preload: Path | None, world: str = "environment") -> None:
         self._wit = wit
+        self._world = world
         self._preload = preload
         self._program = Path(sys.executable).parent / "componentize-py"
         if not self._program.is_file():
@@ -56,7 +57,7 @@ class Componentizer:
         environment |= {"VIRTUAL_ENV": str(nothing), "TMPDIR": str(temporary), "RUST_BACKTRACE": "0"}
         if self._preload is not None:
             environment["LD_PRELOAD"] = str(self._preload)
-        command = [str(self._program), "--quiet", "--wit-path", str(self._wit), "--world", "environment", "componentize"]
+        command = [str(self._program), "--quiet", "--wit-path", str(self._wit), "--world", self._world, "componentize"]
         for folder in folders:
             command += ["--python-path", str(folder)]
         command += ["--output", str(output), module]

@@ -70,6 +70,13 @@ pub(crate) fn build(
     for (workspace, folders) in workspaces {
         done.extend(build_workspace(&workspace, &folders)?);
     }
+    for folder in folders {
+        if python::build_runner(folder, places)? == Some(Change::Built)
+            && let Some(entry) = done.iter_mut().find(|(built, _)| built == folder)
+        {
+            entry.1 = Change::Built;
+        }
+    }
     for folder in python_ones {
         done.push((folder.clone(), python::build(folder, places)?));
     }

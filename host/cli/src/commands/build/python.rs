@@ -29,21 +29,32 @@ pub(super) fn is_python(folder: &EnvironmentFolder) -> bool {
     ["pyproject.toml", "requirements.txt"].iter().any(|name| folder.path.join(name).is_file())
 }
 
+/// The folder of an environment that has the source of a code runner.
+const RUNNER: &str = "runner";
+
+/// Builds the component that runs programs, where the environment has one beside its own.
+pub(super) fn build_runner(folder: &EnvironmentFolder, places: &Places) -> Result<Option<Change>, Failure> {
+    let source = folder.path.join(RUNNER);
+    if !source.join("component.py").is_file() {
+        return Ok(None);
+    }
+    let sdk = Sdk::find(places)?;
+    let mut command = builder("gym_host_build.runner", places)?;
+    command
+        .arg("--folder")
+        .arg(source)
+        .arg("--wit")
+        .arg(sdk.wit())
+        .arg("--output")
+        .arg(folder.path.join(format!("{RUNNER}.wasm")));
+    run(command, folder, &sdk).map(Some)
+}
+
 /// Builds one environment.
 pub(super) fn build(folder: &EnvironmentFolder, places: &Places) -> Result<Change, Failure> {
     let sdk = Sdk::find(places)?;
-    let python = tools(places)?;
-    let mut command = Command::new(python);
-    match still(places)? {
-        Some(library) => {
-            command.arg("-B").args(["-m", "gym_host_build", "--preload"]).arg(library);
-        }
-        None => {
-            eprintln!("warning: this gym-host was built without a C compiler: building twice gives different bytes");
-            command.arg("-B").args(["-m", "gym_host_build"]);
-        }
-    }
-    let output = command
+    let mut command = builder("gym_host_build", places)?;
+    command
         .args(["--name", &folder.name])
         .arg("--folder")
         .arg(&folder.path)
@@ -54,7 +65,28 @@ pub(super) fn build(folder: &EnvironmentFolder, places: &Places) -> Result<Chang
         .arg("--cache")
         .arg(places.cache().join("python"))
         .arg("--output")
-        .arg(folder.component())
+        .arg(folder.component());
+    run(command, folder, &sdk)
+}
+
+/// A module of the builder, with what makes its results the same every time.
+fn builder(module: &str, places: &Places) -> Result<Command, Failure> {
+    let mut command = Command::new(tools(places)?);
+    command.args(["-B", "-m", module]);
+    match still(places)? {
+        Some(library) => {
+            command.arg("--preload").arg(library);
+        }
+        None => {
+            eprintln!("warning: this gym-host was built without a C compiler: building twice gives different bytes");
+        }
+    }
+    Ok(command)
+}
+
+/// Runs the builder, which says whether there was anything to do.
+fn run(mut command: Command, folder: &EnvironmentFolder, sdk: &Sdk) -> Result<Change, Failure> {
+    let output = command
         .env("PYTHONPATH", sdk.python_sources())
         .stdin(Stdio::null())
         .output()
