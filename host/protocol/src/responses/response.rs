@@ -2,7 +2,7 @@
 //! Response objects.
 
 use super::{
-    items::write_output_item,
+    items::{write_input_item, write_output_item},
     record::{FieldRule, Others, Shape, nullable, optional, required, write_list, write_record},
 };
 use crate::{
@@ -106,10 +106,15 @@ fn write_output(value: &[u8], path: &Path<'_>, out: &mut Vec<u8>, errors: &mut E
 fn write_output_or_transitions(value: &[u8], path: &Path<'_>, out: &mut Vec<u8>, errors: &mut Errors) {
     let is_list = |element: &[u8]| scan::kind(element) == Kind::Array;
     if scan::kind(value) == Kind::Array && scan::elements(value).next().is_some_and(is_list) {
-        write_list(value, path, out, errors, write_output);
+        write_list(value, path, out, errors, write_transition);
     } else {
         write_output(value, path, out, errors);
     }
+}
+
+/// One step: everything that was in front of the model, and what it said. So these are items of an input.
+fn write_transition(value: &[u8], path: &Path<'_>, out: &mut Vec<u8>, errors: &mut Errors) {
+    write_list(value, path, out, errors, write_input_item);
 }
 
 fn write_usage(value: &[u8], path: &Path<'_>, out: &mut Vec<u8>, errors: &mut Errors) {
