@@ -305,6 +305,8 @@ fn compare(case: &Case, status: u16, body: &Bytes) -> Vec<String> {
 fn outputs(reply: &Value) -> Vec<Value> {
     let response = reply.get("response").or_else(|| reply.get("_ng_failure_partial_response"));
     let items = response.and_then(|response| response.get("output")).and_then(Value::as_array);
+    // Where the output is a list of steps, each has all that came before it.
+    let items = items.map(|items| items.last().and_then(Value::as_array).unwrap_or(items));
     let of_tools = items.into_iter().flatten().filter(|item| item["type"] == "function_call_output");
     of_tools
         .map(|item| match item.get("output") {
