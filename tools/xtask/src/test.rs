@@ -52,7 +52,7 @@ pub(crate) fn run(options: &TestOptions) -> anyhow::Result<()> {
     let mut tally = Tally::default();
 
     // What the tests need: the binary, the environments, and the guests that misbehave.
-    shell::cargo(["build", "-p", "gym-host", "-p", "gym-bench"]).run()?;
+    shell::cargo(["build", "--workspace", "--bins"]).run()?;
     let host = shell::root().join("target/debug/gym-host");
     shell::command(&host).args(["build", "--all"]).run()?;
     shell::cargo(["build", "--release", "--target", "wasm32-wasip2"]).folder("tests/guests").run()?;
