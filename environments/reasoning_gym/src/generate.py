@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""New rows from a seed."""
+
+from typing import Any
+
+import absent
+import reasoning_gym
+from gym_host_sdk import Refuse
+from reasoning_gym.composite import DatasetSpec
+from reasoning_gym.factory import DATASETS
+
+#: The name under which `gym-host data generate` calls for rows.
+TOOL = "generate_rows"
+#: Rows of one call.
+_MOST = 1000
+
+
+def rows(arguments: Any) -> dict[str, Any]:
+    """`{"rows": […]}` for `{"task", "size", "seed", "start", "count", "config"}`: rows `start` to `start + count` of the
+    dataset with this seed and size. Several names with commas between them are mixed."""
+    if not isinstance(arguments, dict):
+        raise Refuse(422, "the arguments are not an object")
+    names = [name.strip() for name in str(arguments.get("task") or "").split(",") if name.strip()]
+    unknown = [name for name in names if name not in DATASETS or name == "composite"]
+    if unknown or not names:
+        known = ", ".join(sorted(DATASETS.keys() - {"composite"}))
+        raise Refuse(422, f"there is no task `{', '.join(unknown)}`; there are {known}")
+    size, seed, start, count = (_number(arguments, name) for name in ("size", "seed", "start", "count"))
+    if count > _MOST or start + count > size:
+        raise Refuse(422, f"`count` is at most {_MOST}, and `start` and `count` stay within `size`")
+    config = arguments.get("config") or {}
+    if not isinstance(config, dict):
+        raise Refuse(422, "`config` is not an object")
+    try:
+        if len(names) == 1:
+            dataset = reasoning_gym.create_dataset(names[0], size=size, seed=seed, **config)
+        else:
+            specs = [DatasetSpec(name=name, weight=1.0, config=config.get(name, {})) for name in names]
+            dataset = reasoning_gym.create_dataset("composite", size=size, seed=seed, datasets=specs)
+        return {"rows": [row(dataset[index]) for index in range(start, start + count)]}
+    except absent.Absent as error:
+        raise Refuse(422, f"the task cannot be generated here: {error}") from None
+    except (TypeError, AssertionError) as error:
+        raise Refuse(422, f"the task cannot be generated: {error}") from None
+
+
+def _number(arguments: dict[str, Any], name: str) -> int:
+    value = arguments.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise Refuse(422, f"`{name}` is not a whole number")
+    return value
+
+
+def row(entry: dict[str, Any]) -> dict[str, Any]:
+    """A row of a dataset."""
+    return {
+        "responses_create_params": {"input": [{"role": "user", "content": entry["question"]}]},
+        "question": entry["question"],
+        "answer": entry["answer"],
+        "metadata": entry["metadata"],
+    }
+
+
+def working() -> list[str]:
+    """The datasets whose tasks can be generated and scored here."""
+    names = []
+    for name in sorted(DATASETS.keys() - {"composite"}):
+        try:
+            dataset = reasoning_gym.create_dataset(name, size=1, seed=1)
+            entry = dataset[0]
+            dataset.score_answer(entry["answer"], entry)
+        except absent.Absent:
+            continue
+        names.append(name)
+    return names
+
+
+def warm_up() -> None:
+    """Loads what datasets load when they are first used."""
+    working()

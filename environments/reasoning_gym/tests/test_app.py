@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+import random
+from pathlib import Path
+
+import absent
+import app
+import generate
+import pytest
+import small_numpy
+from gym_host_sdk import Fault, Instance, Refuse, Response, cases
+
+FOLDER = Path(__file__).parent.parent
+ROW = {"question": "Q", "answer": "12", "metadata": {"source_dataset": "gcd"}}
+
+
+def test_every_case_has_the_outcome_it_states():
+    cases.check(app.ReasoningGym, FOLDER)
+
+
+def test_rows_follow_from_the_seed_and_can_be_asked_for_in_parts():
+    asked = {"task": "chain_sum,gcd", "size": 6, "seed": 5, "start": 0, "count": 6}
+    instance = Instance(app.ReasoningGym)
+    whole = json.loads(instance.call_tool(generate.TOOL, asked))["rows"]
+    second = json.loads(instance.call_tool(generate.TOOL, {**asked, "start": 4, "count": 2}))["rows"]
+    other = json.loads(instance.call_tool(generate.TOOL, {**asked, "seed": 6}))["rows"]
+    assert whole[4:] == second
+    assert whole != other
+    assert {row["metadata"]["source_dataset"] for row in whole} <= {"chain_sum", "gcd"}
+    for row in whole:
+        said = Response.builder().message(f"<answer>{row['answer']}</answer>").value()
+        assert instance.verify({**row, "response": said}).reward == 1.0
+
+
+@pytest.mark.parametrize(
+    "change", [{"task": "no_such"}, {"task": ""}, {"size": -1}, {"count": 7}, {"seed": "x"}, {"config": {"no_such": 1}}]
+)
+def test_what_cannot_be_generated_is_refused(change):
+    asked = {"task": "gcd", "size": 6, "seed": 5, "start": 0, "count": 6, **change}
+    with pytest.raises(Refuse):
+        Instance(app.ReasoningGym).call_tool(generate.TOOL, asked)
+    with pytest.raises(Refuse):
+        Instance(app.ReasoningGym).call_tool("another", asked)
+
+
+def test_plain_text_as_the_content_of_a_message_is_read():
+    response = {"output": [{"type": "message", "role": "assistant", "content": "12"}]}
+    assert Instance(app.ReasoningGym).verify({**ROW, "response": response}).reward == 1.0
+
+
+def test_a_scorer_that_needs_what_is_absent_is_a_fault(monkeypatch):
+    def needs(name):
+        raise absent.Absent("numpy")
+
+    said = Response.builder().message("12").value()
+    monkeypatch.setattr(app.absent, "is_absent", lambda package: True)
+    with pytest.raises(Fault):
+        Instance(app.ReasoningGym).verify({**ROW, "metadata": {"source_dataset": "sokoban"}, "response": said})
+    monkeypatch.setattr(app.reasoning_gym, "get_score_answer_fn", needs)
+    with pytest.raises(Fault):
+        Instance(app.ReasoningGym).verify({**ROW, "response": said})
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "rounded"),
+    [(2.5, 0, 2.0), (3.5, 0, 4.0), (1.006, 2, 1.01), (2.674, 2, 2.67), (-0.125, 2, -0.12), (1234.0, -2, 1200.0)],
+)
+def test_numbers_are_rounded_as_numpy_does(value, decimals, rounded):
+    assert small_numpy.round(value, decimals) == rounded
+
+
+def test_no_malformed_request_does_more_than_fail_clearly():
+    chance = random.Random(3)
+    values = [None, 1, "", "\ud800", [], {}, [[[]]], True, 10**400, {"source_dataset": ["gcd"]}, {"source_dataset": 5}]
+    for _ in range(200):
+        row = {**ROW, "response": Response.builder().message("12").value()}
+        row["metadata"] = {"source_dataset": chance.choice(["gcd", "sudoku", "bf"])}
+        row[chance.choice(list(row))] = chance.choice(values)
+        try:
+            assert 0.0 <= Instance(app.ReasoningGym).verify(row).reward <= 1.0
+        except (Refuse, Fault):
+            pass
