@@ -66,17 +66,19 @@ export function rolloutView(main, summary, id) {
     if (!closed) body.replaceChildren(element('p', { class: 'error', role: 'alert' }, problem.message));
   };
   load().catch(show);
-  loadAround().catch(() => {});
+  // Keys that need the neighbours wait for them: a fast reader presses them before the answer is here.
+  const around = loadAround().catch(() => {});
+  const once = (act) => around.then(() => closed || act());
   main.focus({ preventScroll: true });
 
   return {
     close: () => { closed = true; },
     changed: (now) => { summary = now; },
     key: (key) => {
-      if (key === 'j' || key === 'ArrowRight') to(neighbours.next);
-      else if (key === 'k' || key === 'ArrowLeft') to(neighbours.previous);
+      if (key === 'j' || key === 'ArrowRight') once(() => to(neighbours.next));
+      else if (key === 'k' || key === 'ArrowLeft') once(() => to(neighbours.previous));
       else if (key === 'n' || key === 'p') step(body, key === 'n' ? 1 : -1);
-      else if (key === 'c' && others.length > 0) go(`#/compare/${id}/${others[0].id}`);
+      else if (key === 'c') once(() => others.length > 0 && go(`#/compare/${id}/${others[0].id}`));
       else if (key === 'Escape' || key === 'u') go('#/');
       else return false;
       return true;
