@@ -4,10 +4,13 @@
 mod attach;
 mod collect;
 mod commands;
+mod data;
 mod environments;
+mod help;
 mod isolation;
 mod python;
 mod python_guests;
+mod rewards;
 mod serve;
 mod show;
 mod viewer;

@@ -15,8 +15,9 @@ pub(crate) use rollouts::{AggregateArgs, CollectArgs, CollectOptions, EvalArgs, 
 
 /// Run reinforcement-learning environments for language models as sandboxed WebAssembly components.
 ///
-/// An environment hands a model a task, offers it tools and grades its answer. gym-host serves environments over HTTP
-/// with the protocol of NeMo Gym and the OpenAI Responses API, lets agents work on their tasks, and records rollouts.
+/// An environment hands a model a task, offers it tools and grades its answer. gym-host serves
+/// environments over HTTP with the protocol of NeMo Gym and the OpenAI Responses API, lets agents
+/// work on their tasks, and records rollouts.
 ///
 /// A first tour:
 ///

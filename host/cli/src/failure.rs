@@ -82,7 +82,7 @@ pub(crate) fn of_file(message: impl Into<String>, source: &io::Error) -> Failure
             failure.with_hint("change the permissions of the file or its folder, or name another one")
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            failure.with_hint("make room on the disk and run the same command again")
+            failure.with_hint("make room on the disk, then run the same command again")
         }
         _ => failure,
     }

@@ -178,7 +178,9 @@ impl PrepareError {
                 "if the data changed on purpose, remove these files or prepare with `overwrite_metrics_conflicts`"
                     .to_owned(),
             ),
-            Self::Missing { .. } => Some("put the files there, or have them downloaded".to_owned()),
+            Self::Missing { .. } => {
+                Some("put the files there; those with a `source` can be fetched with --download".to_owned())
+            }
             _ => None,
         }
     }

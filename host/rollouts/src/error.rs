@@ -144,13 +144,15 @@ impl CollectError {
                 "its grade may depend on the session that is gone; --force grades all the same and marks the files as unsafe"
                     .to_owned(),
             ),
+            Self::Row { .. } => Some("mend or remove that row".to_owned()),
+            Self::Empty { .. } => Some("give a file with one JSON object a line".to_owned()),
             Self::NoRepeats { .. } => Some("add it, or `_default`".to_owned()),
             Self::OtherInput { .. } => {
                 Some("use another --output, or --fresh to remove the earlier rollouts and begin anew".to_owned())
             }
             Self::Locked { .. } => Some("wait for it, or use another --output".to_owned()),
             Self::Rows(JsonlError::Write { .. }) => {
-                Some("every row that was counted is in the file; run the same command again to go on".to_owned())
+                Some("every row that was counted is in the file".to_owned())
             }
             _ => None,
         }

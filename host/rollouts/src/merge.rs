@@ -40,6 +40,10 @@ pub fn merge(inputs: &[PathBuf], output: &Path) -> Result<u64, CollectError> {
         }
     }
     let mut places = places(&files)?;
+    if places.is_empty() {
+        let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        return Err(CollectError::Empty { path: names.join(", ") });
+    }
     places.sort_by_key(|place| (place.key, place.file, place.line));
     for pair in places.windows(2) {
         if pair[0].key == pair[1].key && pair[0].file != pair[1].file {

@@ -14,7 +14,7 @@ pub(crate) enum DataCommand {
     /// Each row gets the `agent_ref` of its dataset's agent. Every row that is not right is named with file, line and
     /// field; nothing is written then. Beside each dataset are written `<stem>_metrics.json` (compared with the one
     /// that is there) and `<stem>_prepare.jsonl`, and in the output folder `<type>.jsonl` and `<type>_metrics.json`.
-    #[command(verbatim_doc_comment, after_help = PREPARE_HELP)]
+    #[command(after_help = PREPARE_HELP)]
     Prepare(PrepareArgs),
     /// Send a file to a registry of datasets or to a folder.
     ///
@@ -99,7 +99,7 @@ pub(crate) struct ListArgs {
 
 const PREPARE_HELP: &str = "\
 Options of NeMo Gym's `ng_prepare_data` and `gym dataset collate` are understood as KEY=VALUE:
-  +mode=…  +output_dirpath=…  +overwrite_metrics_conflicts=…";
+  +mode=…  +output_dirpath=…  +should_download=…  +data_source=gitlab|huggingface  +overwrite_metrics_conflicts=…";
 
 #[derive(Args)]
 pub(crate) struct PrepareArgs {
@@ -116,6 +116,9 @@ pub(crate) struct PrepareArgs {
     /// Only rows before this one, counted from 0, of every dataset that has no `end_idx` of its own.
     #[arg(long, value_name = "ROW")]
     pub end_idx: Option<u64>,
+    /// Fetch datasets that are not there from where their configuration says; the same as `should_download=true`.
+    #[arg(long)]
+    pub download: bool,
     /// Write statistics anew where they differ from those that are there; the same as
     /// `overwrite_metrics_conflicts=true`.
     #[arg(long)]
@@ -125,7 +128,7 @@ pub(crate) struct PrepareArgs {
     pub keep_invalid_rows: bool,
     /// Count tokens with this `tokenizer.json` (or the one in this model's folder), into files
     /// `<stem>_token_metrics.json`; the same as `tokenizer=…`. Without one, words stand for tokens, as in NeMo Gym.
-    #[arg(long, value_name = "FILE", env = "GYM_HOST_TOKENIZER")]
+    #[arg(long, value_name = "FILE", env = "GYM_HOST_TOKENIZER", hide_env_values = true)]
     pub tokenizer: Option<PathBuf>,
     /// Threads that check rows; by default one for each core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]

@@ -52,6 +52,11 @@ pub(crate) async fn run(arguments: &AggregateArgs, places: &Places) -> CommandRe
             (merged, output)
         }
     };
+    if std::fs::metadata(&rollouts).is_ok_and(|data| data.len() == 0) {
+        return Err(
+            Failure::user(format!("{} has no rows", rollouts.display())).with_hint("there is nothing to measure")
+        );
+    }
     let dispatch: Arc<dyn Dispatch> = if let Some(head) = &arguments.head {
         Arc::new(HeadDispatch::connect(head).await?)
     } else if names_servers(arguments) {

@@ -16,11 +16,13 @@ use gym_data::tokens::TokenCounter;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::transfer;
 use crate::{
     args::PrepareArgs,
     configuration,
     failure::{CommandResult, Failure, chain, of_file, of_rows},
     gym_options::GymOptions,
+    on_runtime,
     places::Places,
     prompt_file,
 };
@@ -28,6 +30,9 @@ use crate::{
 pub(super) fn run(arguments: &PrepareArgs, places: &Places, quiet: bool) -> CommandResult {
     let settings = configuration::settings(&arguments.config, places, Purpose::Data)?;
     let preparation = preparation(arguments, &settings, places)?;
+    if arguments.download || GymOptions(&settings).flag("should_download")?.unwrap_or_default() {
+        on_runtime(download(arguments, &settings, &preparation, places))?;
+    }
     let started = Instant::now();
     let mut watcher = Watcher::new(arguments.json, quiet);
     let result = prepare(&preparation, &mut |event| watcher.event(&event));
@@ -35,6 +40,56 @@ pub(super) fn run(arguments: &PrepareArgs, places: &Places, quiet: bool) -> Comm
     let prepared = result.map_err(|error| failure(&error))?;
     report(&prepared, started.elapsed().as_secs_f64(), arguments.json, quiet);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Fetches the datasets that are not there. If one cannot be had, nothing is fetched.
+async fn download(
+    arguments: &PrepareArgs,
+    settings: &Settings,
+    preparation: &Preparation,
+    places: &Places,
+) -> CommandResult {
+    let preferred = GymOptions(settings).text("data_source")?.unwrap_or_else(|| "huggingface".to_owned());
+    if !matches!(preferred.as_str(), "gitlab" | "huggingface") {
+        return Err(Failure::user(format!("`{preferred}` is no source of data"))
+            .with_hint("`data_source` is `gitlab` or `huggingface`"));
+    }
+    let all = settings.servers.iter().flat_map(|server| server.datasets.iter().map(move |dataset| (server, dataset)));
+    let mut work = Vec::new();
+    let mut missing = Vec::new();
+    for (server, dataset) in all.filter(|(_, dataset)| dataset.path.is_none()) {
+        let kind = DatasetKind::from_word(dataset.kind.as_str());
+        if !kind.is_some_and(|kind| preparation.mode.kinds().contains(&kind)) {
+            continue;
+        }
+        let is_preferred =
+            |source: &&DatasetSource| matches!(source, DatasetSource::GitLab { .. }) == (preferred == "gitlab");
+        match dataset.sources.iter().find(is_preferred).or_else(|| dataset.sources.first()) {
+            Some(source) => work.push((address(source), places.current.join(&dataset.jsonl_fpath))),
+            None => missing.push(format!("{}: {} ({})", server.name, dataset.name, dataset.jsonl_fpath)),
+        }
+    }
+    if !missing.is_empty() {
+        return Err(failure(&PrepareError::Missing { missing }));
+    }
+    for (from, to) in work {
+        // Two datasets may share a file.
+        if !to.is_file() {
+            transfer::fetch(&from, &to, &arguments.config, places).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The place of a source, as `gym-host data pull` reads it.
+fn address(source: &DatasetSource) -> String {
+    match source {
+        DatasetSource::GitLab { dataset_name, version, artifact_fpath } => {
+            format!("gitlab:{dataset_name}/{version}/{artifact_fpath}")
+        }
+        DatasetSource::HuggingFace { repo_id, artifact_fpath: Some(file) } => format!("hf:{repo_id}/{file}"),
+        DatasetSource::HuggingFace { repo_id, artifact_fpath: None } => format!("hf:{repo_id}"),
+    }
 }
 
 fn preparation(arguments: &PrepareArgs, settings: &Settings, places: &Places) -> Result<Preparation, Failure> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gym-host data push`, `pull` and `list`: datasets elsewhere.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use gym_config::Purpose;
 use gym_datasets::{Address, DatasetError, GitLab, HuggingFace, Settings, Store, Token};
@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{
     args::{ConfigArgs, ListArgs, PullArgs, PushArgs},
     configuration,
-    failure::{CommandResult, Failure, chain},
+    failure::{CommandResult, Failure, chain, of_file},
     gym_options::GymOptions,
     places::Places,
 };
@@ -47,6 +47,19 @@ pub(super) async fn pull(arguments: &PullArgs, places: &Places) -> CommandResult
     let checked = if pulled.verified { "checksum compared" } else { "the place tells no checksum" };
     eprintln!("{}, {how}, {checked}, SHA-256 {}", bytes(pulled.size), pulled.sha256);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Fetches the file of one place to a path.
+pub(super) async fn fetch(from: &str, to: &Path, config: &ConfigArgs, places: &Places) -> Result<(), Failure> {
+    let from = address(from)?;
+    if let Some(folder) = to.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| of_file(format!("failed to make {}: {error}", folder.display()), &error))?;
+    }
+    let store = store(settings(&from, config, places)?)?;
+    let pulled = store.pull(&from, to, false).await.map_err(|error| failure(&error))?;
+    eprintln!("fetched  {} ({}) from {from}", pulled.path.display(), bytes(pulled.size));
+    Ok(())
 }
 
 pub(super) async fn list(arguments: &ListArgs, places: &Places) -> CommandResult {
