@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! End-to-end tests.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "what fails here fails the test; figures are printed for the reader"
+)]
+
 mod attach;
 mod collect;
 mod commands;

@@ -187,7 +187,7 @@ mod tests {
             "temperature": 0.0,
             "max_output_tokens": 64,
         });
-        assert_eq!(test.requests("judge"), [request.clone()]);
+        assert_eq!(test.requests("judge"), std::slice::from_ref(&request));
         assert_eq!(Value::Object(exchange.request.clone()), request);
         assert_eq!(exchange.verdict_text().as_deref(), Some("yes"));
     }

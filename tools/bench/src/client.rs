@@ -70,7 +70,7 @@ impl Connection {
                 let length = content_length(&self.buffer[..head])?;
                 if self.buffer.len() >= head + length {
                     let status = status(&self.buffer[..head])?;
-                    let keep = !header(&self.buffer[..head], b"connection").is_some_and(|value| value == b"close");
+                    let keep = header(&self.buffer[..head], b"connection").is_none_or(|value| value != b"close");
                     return Ok((status, head, length, keep));
                 }
             }

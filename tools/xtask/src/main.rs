@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask`: everything that the repository can do with itself. Each command installs what it needs.
 
+#![allow(clippy::print_stdout, reason = "a program for the terminal")]
+
 mod environments;
 mod quickstart;
 mod setup;
@@ -68,7 +70,7 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
     shell::cargo(["build", "--release", "-p", "gym-host", "-p", "gym-bench"]).run()?;
     let host = shell::root().join("target/release/gym-host");
     shell::command(&host).args(["build", "--all"]).run()?;
-    shell::command(&shell::root().join("target/release/gym-bench")).arg("--host").arg(&host).args(arguments).run()
+    shell::command(shell::root().join("target/release/gym-bench")).arg("--host").arg(&host).args(arguments).run()
 }
 
 fn lint() -> anyhow::Result<()> {
