@@ -14,6 +14,7 @@ mod data;
 mod environments;
 mod help;
 mod isolation;
+mod openenv;
 mod python;
 mod python_guests;
 mod rewards;

@@ -12,6 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     failure::{Fault, ModelFailure},
+    network::{Channel, HttpReply, HttpRequest, NetworkFailure},
     program::{Program, Run, RunFailure},
     response::Response,
     rng::Rng,
@@ -52,6 +53,16 @@ pub trait Host {
     }
     /// Reads a file of the environment's folder; the error is a sentence.
     fn read_file(&self, path: &str) -> Result<Vec<u8>, String>;
+    /// Sends one HTTP request to an endpoint that the configuration grants. A host without a network grants none.
+    fn exchange(&self, endpoint: &str, request: HttpRequest) -> Result<HttpReply, NetworkFailure> {
+        let _not_sent = request;
+        Err(NetworkFailure::UnknownEndpoint(format!("the configuration grants no endpoint `{endpoint}`")))
+    }
+    /// Opens a WebSocket to an endpoint that the configuration grants.
+    fn channel(&self, endpoint: &str, path: &str) -> Result<Channel, NetworkFailure> {
+        let _not_asked_for = path;
+        Err(NetworkFailure::UnknownEndpoint(format!("the configuration grants no endpoint `{endpoint}`")))
+    }
     /// Nanoseconds since 1970-01-01 on the session's clock.
     fn now(&self) -> u64;
     /// The next random number of the session.
@@ -112,6 +123,17 @@ impl Context {
     /// a failure says nothing about it.
     pub fn run_code(&mut self, runner: &str, program: &Program) -> Result<Run, RunFailure> {
         self.host.run_code(runner, program)
+    }
+
+    /// Sends one HTTP request to an endpoint and waits for the answer, whatever its status. Endpoints are granted by the
+    /// configuration, under `gym_host: {endpoints: {name: url}}` of the server; nothing else can be reached.
+    pub fn exchange(&mut self, endpoint: &str, request: HttpRequest) -> Result<HttpReply, NetworkFailure> {
+        self.host.exchange(endpoint, request)
+    }
+
+    /// Opens a WebSocket to an endpoint; `path` follows its URL, for example `/ws`.
+    pub fn channel(&mut self, endpoint: &str, path: &str) -> Result<Channel, NetworkFailure> {
+        self.host.channel(endpoint, path)
     }
 
     /// Reads a file of the environment's folder, for example `data/tables.csv`. The path is relative, without `..`.

@@ -8,6 +8,7 @@ use crate::{
     description::{Description, Lifetime, PassMetrics, Reverify, Score, Style, Tool},
     failure::{Failure, ModelFailure},
     json::to_json,
+    network::{Channel, ChannelEnd, HttpReply, HttpRequest, NetworkFailure},
     program::{Ending, Program, Run, RunFailure},
     server::{Instance, ResourcesServer},
     verdict::{Observation, StepOutcome, Verdict},
@@ -28,7 +29,7 @@ pub mod wit {
 
 use wit::{
     exports::gym::environment::resources_server::Guest,
-    gym::environment::{code, host, programs, types},
+    gym::environment::{code, host, network, programs, types},
 };
 
 /// A component that has one environment. `export!` implements it.
@@ -111,12 +112,50 @@ impl Host for ComponentHost {
         })
     }
 
+    fn exchange(&self, endpoint: &str, request: HttpRequest) -> Result<HttpReply, NetworkFailure> {
+        let request = network::HttpRequest {
+            method: request.method,
+            path: request.path,
+            headers: request.headers,
+            body: request.body,
+        };
+        let reply = network::exchange(endpoint, &request)?;
+        Ok(HttpReply { status: reply.status, headers: reply.headers, body: reply.body })
+    }
+
+    fn channel(&self, endpoint: &str, path: &str) -> Result<Channel, NetworkFailure> {
+        Ok(Channel::new(ComponentChannel(network::Channel::open(endpoint, path)?)))
+    }
+
     fn now(&self) -> u64 {
         host::now()
     }
 
     fn random(&self) -> u64 {
         host::random()
+    }
+}
+
+struct ComponentChannel(network::Channel);
+
+impl ChannelEnd for ComponentChannel {
+    fn send(&mut self, text: &str) -> Result<(), NetworkFailure> {
+        Ok(self.0.send(text)?)
+    }
+
+    fn receive(&mut self) -> Result<Option<String>, NetworkFailure> {
+        Ok(self.0.receive()?)
+    }
+}
+
+impl From<network::NetworkFailure> for NetworkFailure {
+    fn from(failure: network::NetworkFailure) -> Self {
+        match failure {
+            network::NetworkFailure::UnknownEndpoint(text) => Self::UnknownEndpoint(text),
+            network::NetworkFailure::Unavailable(text) => Self::Unavailable(text),
+            network::NetworkFailure::TooLarge(text) => Self::TooLarge(text),
+            network::NetworkFailure::UsedUp(text) => Self::UsedUp(text),
+        }
     }
 }
 

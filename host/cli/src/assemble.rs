@@ -7,10 +7,14 @@ use std::{
     sync::Arc,
 };
 
-use gym_agents::{Agent, Directory, Model, ResourcesServer, build_agent};
+use gym_agents::{
+    Agent, Directory, Model, ResourcesServer, build_agent,
+    network::{Network, NoNetwork},
+};
 use gym_config::{Place, ServerSettings, Settings};
 use gym_models::{
-    ModelContext, ModelError, Outbound, OutboundSettings, RemoteAgent, RemoteModel, RemoteResourcesServer, build_model,
+    Endpoints, ModelContext, ModelError, Outbound, OutboundSettings, RemoteAgent, RemoteModel, RemoteResourcesServer,
+    build_model,
 };
 use gym_protocol::{ServerKind, ServerName};
 use gym_resources::{CookieKeys, ResourcesService, ServiceOptions, SessionOptions};
@@ -227,6 +231,7 @@ async fn load(
         limits,
         models: visible_models(server, models),
         runners: runners(settings, server)?,
+        network: granted_network(server)?,
     };
     let environment = foundation.runtime.load(request).await.map_err(|error| load_failure(server, &error))?;
     let sessions: SessionBlock = read_block(server, "sessions")?.unwrap_or_default();
@@ -318,7 +323,7 @@ fn load_failure(server: &ServerSettings, error: &LoadError) -> Failure {
 
 /// What the environment sees of its block: not the keys that are for the host.
 fn visible_block(block: &Map<String, Value>) -> Map<String, Value> {
-    const HOST_KEYS: [&str; 4] = ["limits", "sessions", "component", "run_code"];
+    const HOST_KEYS: [&str; 5] = ["limits", "sessions", "component", "run_code", "gym_host"];
     block
         .iter()
         .filter(|(key, _)| !HOST_KEYS.contains(&key.as_str()))
@@ -345,6 +350,24 @@ fn visible_models(server: &ServerSettings, models: &BTreeMap<String, Arc<dyn Mod
     let mut names = Vec::new();
     server.block.values().for_each(|value| walk(value, &mut names));
     Arc::new(StaticModels::new(names.iter().filter_map(|name| models.get(name).cloned())))
+}
+
+/// The block `gym_host:` of a resources server: what the host does for it, hidden from the environment.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct GrantBlock {
+    endpoints: Value,
+}
+
+/// The endpoints that `gym_host.endpoints` grants to the environment.
+fn granted_network(server: &ServerSettings) -> Result<Arc<dyn Network>, Failure> {
+    let grants: GrantBlock = read_block(server, "gym_host")?.unwrap_or_default();
+    if grants.endpoints.is_null() {
+        return Ok(Arc::new(NoNetwork));
+    }
+    let endpoints = Endpoints::from_json(&grants.endpoints)
+        .map_err(|error| Failure::user(format!("{}: `{}.gym_host`: {}", server.origin, server.name, chain(&error))))?;
+    Ok(Arc::new(endpoints))
 }
 
 /// The block `sessions:` of a resources server.

@@ -9,6 +9,7 @@ pub mod build;
 pub mod chat;
 pub mod hosted;
 pub mod messages;
+pub mod network;
 pub mod openai;
 pub mod outbound;
 pub mod remote;
@@ -20,6 +21,7 @@ pub mod settings;
 pub mod vllm;
 
 pub use build::{IMPLEMENTATIONS, ModelContext, build_model};
+pub use network::{EndpointError, Endpoints};
 pub use openai::OpenAiModel;
 pub use outbound::{ModelStats, Outbound, OutboundSettings};
 pub use remote::{RemoteAgent, RemoteModel, RemoteResourcesServer};

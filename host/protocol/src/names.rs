@@ -73,7 +73,8 @@ pub struct ServerRef {
 }
 
 /// Paths of a resources server that are not tools: a model that calls a function of such a name gets an error as the
-/// tool's output, and an environment cannot name a tool so.
+/// tool's output, and an environment cannot name a tool so. `reset`, `step` and `close` are not among them: they are
+/// routes of gymnasium-style servers, which have no tools, and may be tools of any other.
 pub const RESERVED_ROUTES: &[&str] = &[
     "",
     "seed_session",
@@ -82,9 +83,6 @@ pub const RESERVED_ROUTES: &[&str] = &[
     "reverify_mode",
     "close_session",
     "mcp",
-    "reset",
-    "step",
-    "close",
     "livez",
     "readyz",
     "healthz",
@@ -113,7 +111,7 @@ mod tests {
         for name in ["verify", "seed_session", "a/b", "..", "", "verify?x", "%76erify"] {
             assert!(!is_tool_route(name), "{name}");
         }
-        for name in ["get_weather", "Verify2", "search.web", "été"] {
+        for name in ["get_weather", "Verify2", "search.web", "été", "step"] {
             assert!(is_tool_route(name), "{name}");
         }
     }

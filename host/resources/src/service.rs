@@ -206,9 +206,6 @@ impl Server {
     }
 
     fn has_tool(&self, name: &str) -> bool {
-        if ENV_ID_TOOLS.contains(&name) {
-            return self.compiled.known_by_env_id && self.compiled.tools.contains_key(name);
-        }
         self.compiled.tools.contains_key(name) || self.environment.description().any_tool
     }
 

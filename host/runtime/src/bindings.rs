@@ -10,9 +10,15 @@ wasmtime::component::bindgen!({
         "gym:environment/host.respond": async | trappable,
         "gym:environment/host.read-file": async | trappable,
         "gym:environment/code.run-code": async | trappable,
+        "gym:environment/network.exchange": async | trappable,
+        "gym:environment/network.[static]channel.open": async | trappable,
+        "gym:environment/network.[method]channel.send": async | trappable,
+        "gym:environment/network.[method]channel.receive": async | trappable,
+        "gym:environment/network.[drop]channel": async | trappable,
         default: trappable,
     },
     exports: { default: async },
+    with: { "gym:environment/network.channel": crate::network::Channel },
     require_store_data_send: true,
 });
 

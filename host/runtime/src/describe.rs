@@ -196,8 +196,8 @@ mod tests {
             ..good()
         };
         assert_eq!(problems(&by_id), Vec::<String>::new());
-        let other = Description { tools: vec![step(r#"{"type":"object","properties":{}}"#), tool("close")], ..good() };
-        assert_eq!(problems(&other), ["tool name `step` is reserved", "tool name `close` is reserved"]);
+        let other = Description { tools: vec![tool("reset"), tool("health")], ..good() };
+        assert_eq!(problems(&other), ["tool name `health` is reserved"]);
     }
 
     #[test]

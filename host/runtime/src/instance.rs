@@ -188,13 +188,15 @@ impl Running<'_> {
             }
             Ok(reply) => {
                 live.store.data().turn.leave();
-                let starved = live.store.data().memory.refused;
+                let (limits, state) = (&self.loaded.settings.limits, live.store.data());
+                let starved = state.memory.refused;
+                let reply =
+                    reply.map_err(|failure| match outcome::starved(outcome::failure(failure), starved, limits) {
+                        CallError::Fault(fault) => state.network.blame(fault).into(),
+                        other => other,
+                    });
                 *self.home = Some(live);
-                reply
-                    .map_err(|failure| {
-                        outcome::starved(outcome::failure(failure), starved, &self.loaded.settings.limits)
-                    })
-                    .and_then(|value| check(value, &self.loaded.settings.limits))
+                reply.and_then(|value| check(value, limits))
             }
         };
         if let Err(CallError::Fault(fault)) = &result {

@@ -26,6 +26,7 @@ mod log;
 mod memory;
 mod meter;
 mod models;
+mod network;
 mod outcome;
 mod programs;
 mod runtime;

@@ -39,6 +39,15 @@ pub struct Limits {
     /// Time that one call may wait for model servers, in milliseconds, over all its requests. What comes later is
     /// answered `unavailable`. Default 600,000 (10 minutes).
     pub model_wait_ms: u64,
+    /// Time that one call may wait for the endpoints that its server's configuration grants, in milliseconds. Default
+    /// 120,000 (2 minutes).
+    pub network_wait_ms: u64,
+    /// Bytes of one message to or from an endpoint. Default 8 MiB.
+    pub network_message_bytes: usize,
+    /// Messages of one session to and from endpoints. Default 100,000.
+    pub network_messages: u64,
+    /// Channels to endpoints that one session holds at a time. Default 8.
+    pub network_channels: usize,
     /// Memory of one instance in MiB: all linear memories and all tables together. Above 256 the heavy engine is used.
     /// Default 256.
     pub memory_mib: u64,
@@ -95,6 +104,10 @@ impl Default for Limits {
             cpu_ms: 10_000,
             wall_ms: 900_000,
             model_wait_ms: 600_000,
+            network_wait_ms: 120_000,
+            network_message_bytes: 8 << 20,
+            network_messages: 100_000,
+            network_channels: 8,
             memory_mib: 256,
             memories: 4,
             tables: 32,
@@ -160,6 +173,8 @@ impl Limits {
             ("wall_ms", self.wall_ms, 1 << 40, "at most 2^40"),
             ("model_wait_ms", self.model_wait_ms, 1 << 40, "at most 2^40"),
             ("queue_wait_ms", self.queue_wait_ms, 1 << 40, "at most 2^40"),
+            ("network_wait_ms", self.network_wait_ms, 1 << 40, "at most 2^40"),
+            ("network_message_bytes", self.network_message_bytes as u64, 1 << 31, "at most 2^31"),
             ("memory_mib", self.memory_mib, 1 << 20, "at most 2^20"),
             ("recycle_growth_mib", self.recycle_growth_mib, 1 << 20, "at most 2^20"),
             ("request_bytes", self.request_bytes as u64, 1 << 31, "at most 2^31"),

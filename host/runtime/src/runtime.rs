@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use gym_agents::network::{Network, NoNetwork};
 use gym_protocol::{
     Fault, ServerName,
     environment::{CallError, Description, Lifetime},
@@ -106,6 +107,8 @@ pub struct LoadRequest {
     pub models: Arc<dyn ModelDirectory>,
     /// The components that may run programs for it.
     pub runners: Vec<RunnerRequest>,
+    /// The endpoints that its configuration grants.
+    pub network: Arc<dyn Network>,
 }
 
 /// Why an environment could not be loaded.
@@ -286,7 +289,7 @@ impl Runtime {
     /// Loads an environment with one configuration: compiles it or takes it from the cache, checks what it requires, links
     /// it, asks it what it is, and makes the first pooled instances.
     pub async fn load(&self, request: LoadRequest) -> Result<Arc<dyn Environment>, LoadError> {
-        let LoadRequest { component: path, folder, server, config, limits, models, runners } = request;
+        let LoadRequest { component: path, folder, server, config, limits, models, runners, network } = request;
         limits.validate()?;
         for runner in &runners {
             runner.limits.validate()?;
@@ -308,6 +311,7 @@ impl Runtime {
             config: config.to_string(),
             models,
             runners,
+            network,
             files,
             log: self.options.log.clone(),
             seats: self.seats.clone(),
@@ -358,6 +362,7 @@ impl Runtime {
             config: "{}".to_owned(),
             models: Arc::new(StaticModels::default()),
             runners: Arc::new(Runners::new(Vec::new(), Weak::new())),
+            network: Arc::new(NoNetwork),
             files,
             log: self.options.log.clone(),
             seats: self.seats.clone(),

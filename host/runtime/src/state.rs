@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gym_agents::RequestContext;
+use gym_agents::{RequestContext, network::Network};
 use gym_protocol::{Fault, FaultKind, ServerName};
 use parking_lot::Mutex;
 use wasmtime::{
@@ -29,6 +29,7 @@ use crate::{
     memory::MemoryAccount,
     meter,
     models::ModelDirectory,
+    network::NetworkUse,
     programs::Runners,
     seeded::{Randomness, Stream, VirtualClock},
     turns::{Seats, Turn},
@@ -43,6 +44,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) models: Arc<dyn ModelDirectory>,
     pub(crate) runners: Arc<Runners>,
+    pub(crate) network: Arc<dyn Network>,
     pub(crate) files: Files,
     pub(crate) log: Arc<dyn LogSink>,
     pub(crate) seats: Seats,
@@ -71,6 +73,7 @@ pub(crate) struct State {
     /// For instances that run a program: where its output goes.
     pub(crate) captured: Option<Captured>,
     pub(crate) stdin: Bytes,
+    pub(crate) network: NetworkUse,
     seed: u64,
     host_calls: u64,
     host_call_bytes: u64,
@@ -115,6 +118,7 @@ impl State {
             model_waited: Duration::ZERO,
             captured: None,
             stdin: Bytes::new(),
+            network: NetworkUse::default(),
             seed,
             host_calls: 0,
             host_call_bytes: 0,
@@ -140,6 +144,7 @@ impl State {
         self.host_calls = 0;
         self.host_call_bytes = 0;
         self.model_waited = Duration::ZERO;
+        self.network.begin_call();
         self.memory.refused = false;
         self.stopped = None;
     }
@@ -151,6 +156,7 @@ impl State {
         self.shared.clock.restart_wall();
         self.shared.log.lock().reset();
         self.model_contexts.clear();
+        self.network.forget_earlier_calls();
     }
 
     /// Ends the call with `fault`: the error that is returned must reach the guest's caller.

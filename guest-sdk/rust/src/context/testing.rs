@@ -13,9 +13,14 @@ use serde_json::{Value, json};
 use super::{Context, Host, Level};
 use crate::{
     failure::ModelFailure,
+    network::{Channel, ChannelEnd, NetworkFailure},
     program::{Program, Run, RunFailure},
     response::Response,
+    rng::Rng,
 };
+
+/// Makes the other end of a channel.
+type OpenEnd = dyn Fn(&str) -> Result<Box<dyn ChannelEnd>, NetworkFailure>;
 
 /// Describes a context for tests; [`build`](Self::build) makes it.
 ///
@@ -44,6 +49,7 @@ pub struct TestContext {
     files: BTreeMap<String, Vec<u8>>,
     folder: Option<PathBuf>,
     python: Option<PathBuf>,
+    channels: BTreeMap<String, Rc<OpenEnd>>,
     notes: Rc<RefCell<Notes>>,
 }
 
@@ -64,6 +70,7 @@ impl Default for TestContext {
             files: BTreeMap::new(),
             folder: None,
             python: None,
+            channels: BTreeMap::new(),
             notes: Rc::default(),
         }
     }
@@ -111,6 +118,17 @@ impl TestContext {
     /// `python_exec`) and the `python3` of the path.
     pub fn python(mut self, runner: impl Into<PathBuf>) -> Self {
         self.python = Some(runner.into());
+        self
+    }
+
+    /// Lets the environment open channels to an endpoint; `open` makes the other end of each, for the path that is asked
+    /// for.
+    pub fn endpoint(
+        mut self,
+        name: &str,
+        open: impl Fn(&str) -> Result<Box<dyn ChannelEnd>, NetworkFailure> + 'static,
+    ) -> Self {
+        self.channels.insert(name.to_owned(), Rc::new(open));
         self
     }
 
@@ -184,6 +202,12 @@ impl Host for TestHost {
         }
         let folder = self.test.folder.as_ref().ok_or("there is no such file")?;
         std::fs::read(folder.join(path)).map_err(|error| error.to_string())
+    }
+
+    fn channel(&self, endpoint: &str, path: &str) -> Result<Channel, NetworkFailure> {
+        let open = self.test.channels.get(endpoint);
+        let unknown = || NetworkFailure::UnknownEndpoint(format!("the configuration grants no endpoint `{endpoint}`"));
+        Ok(Channel::over(open.ok_or_else(unknown)?(path)?))
     }
 
     fn now(&self) -> u64 {

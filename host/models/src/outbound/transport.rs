@@ -136,7 +136,7 @@ fn same_origin(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Ac
 }
 
 /// The proxies of the usual environment variables. This machine itself is never reached through one.
-fn proxies(variable: impl Fn(&str) -> Option<String>) -> Vec<Result<reqwest::Proxy, reqwest::Error>> {
+pub(crate) fn proxies(variable: impl Fn(&str) -> Option<String>) -> Vec<Result<reqwest::Proxy, reqwest::Error>> {
     let set = |names: &[&str]| names.iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
     let mut direct = "localhost,127.0.0.0/8,::1".to_owned();
     if let Some(more) = set(&["NO_PROXY", "no_proxy"]) {

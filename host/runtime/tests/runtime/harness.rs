@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gym_agents::{Model, Reply, RequestContext};
+use gym_agents::{Model, Reply, RequestContext, network::NoNetwork};
 use gym_protocol::{Fault, FaultKind, ModelRequest, ServerName, environment::CallError};
 use gym_resources::{Environment, Instance, InstanceFor};
 use gym_runtime::{
@@ -88,6 +88,7 @@ impl Host {
             limits,
             models: Arc::new(StaticModels::default()),
             runners: Vec::new(),
+            network: Arc::new(NoNetwork),
         }
     }
 

@@ -8,5 +8,6 @@ mod compiling;
 mod harness;
 mod limits;
 mod loading;
+mod network;
 mod pool;
 mod room;

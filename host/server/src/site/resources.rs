@@ -42,18 +42,15 @@ impl Site for ResourcesSite {
     fn offers(&self, route: &SiteRoute) -> bool {
         let description = self.service.environment().description();
         let tools = description.style == Style::Tools;
+        let has_tool = |name: &str| description.any_tool || description.tools.iter().any(|tool| tool.name == name);
         match route {
             SiteRoute::AggregateMetrics => true,
             SiteRoute::Verify | SiteRoute::Seed | SiteRoute::CloseSession | SiteRoute::ReverifyMode => tools,
-            SiteRoute::Reset => !tools,
-            // Where sessions have ids of their own, these are tools.
-            SiteRoute::Step => !tools || description.tools.iter().any(|tool| tool.name == "step"),
-            SiteRoute::Close => !tools || description.tools.iter().any(|tool| tool.name == "close"),
-            SiteRoute::Tool(name) => {
-                tools
-                    && is_tool_route(name)
-                    && (description.any_tool || description.tools.iter().any(|tool| tool.name == *name))
-            }
+            // Servers with tools may have some of these names.
+            SiteRoute::Reset => !tools || has_tool("reset"),
+            SiteRoute::Step => !tools || has_tool("step"),
+            SiteRoute::Close => !tools || has_tool("close"),
+            SiteRoute::Tool(name) => tools && is_tool_route(name) && has_tool(name),
             SiteRoute::Mcp => self.service.has_mcp(),
             _ => false,
         }

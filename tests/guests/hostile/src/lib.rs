@@ -158,6 +158,12 @@ impl Guest for Hostile {
             "std_read" => {
                 return std::fs::read_to_string(&arguments).map_err(|error| Failure::Rejected(error.to_string()));
             }
+            "fetch" => return misdeeds::fetch(&arguments),
+            "fetch_or_fault" => {
+                return misdeeds::fetch(&arguments).map_err(|_| Failure::Fault("nobody answers".into()));
+            }
+            "dial" => return misdeeds::dial(&arguments),
+            "hoard_channels" => return misdeeds::hoard_channels(number()),
             "std_connect" => {
                 return match std::net::TcpStream::connect(&arguments) {
                     Ok(_) => Ok("connected".into()),

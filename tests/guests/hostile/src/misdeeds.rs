@@ -11,7 +11,11 @@ use std::{
 
 use wasip2::{cli::stdout::get_stdout, clocks::monotonic_clock, io::poll::poll, random::random::get_random_bytes};
 
-use crate::wit::gym::environment::host;
+use crate::wit::gym::environment::{
+    host,
+    network::{self, Channel, HttpRequest, NetworkFailure},
+    types::Failure,
+};
 
 /// Never ends, without calling anything.
 pub fn spin() -> ! {
@@ -108,4 +112,36 @@ pub fn sense_of_call() -> String {
 /// Asks for random bytes, all at once.
 pub fn random_bytes(count: u64) -> usize {
     get_random_bytes(count).len()
+}
+
+/// Tells what the network says, so that a test can read it.
+fn told(failure: NetworkFailure) -> Failure {
+    Failure::Rejected(match failure {
+        NetworkFailure::UnknownEndpoint(text) => format!("unknown: {text}"),
+        NetworkFailure::Unavailable(text) => format!("unavailable: {text}"),
+        NetworkFailure::TooLarge(text) => format!("too large: {text}"),
+        NetworkFailure::UsedUp(text) => format!("used up: {text}"),
+    })
+}
+
+/// One HTTP exchange with an endpoint.
+pub fn fetch(endpoint: &str) -> Result<String, Failure> {
+    let endpoint = endpoint.split_whitespace().next().unwrap_or_default();
+    let request = HttpRequest { method: "POST".into(), path: "/".into(), headers: Vec::new(), body: b"fetch".to_vec() };
+    let reply = network::exchange(endpoint, &request).map_err(told)?;
+    Ok(format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body)))
+}
+
+/// Sends what follows the name of an endpoint over a channel, and says what comes back.
+pub fn dial(arguments: &str) -> Result<String, Failure> {
+    let (endpoint, text) = arguments.split_once(' ').unwrap_or((arguments, ""));
+    let channel = Channel::open(endpoint, "/ws").map_err(told)?;
+    channel.send(text).map_err(told)?;
+    Ok(format!("{:?}", channel.receive().map_err(told)?))
+}
+
+/// Holds so many channels at a time.
+pub fn hoard_channels(count: u64) -> Result<String, Failure> {
+    let channels: Result<Vec<Channel>, _> = (0..count).map(|_| Channel::open("env", "/")).collect();
+    Ok(channels.map_err(told)?.len().to_string())
 }

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A client for environments elsewhere that speak OpenEnv's protocol. See the README for the reward rule.
+
+use gym_env::{Attempt, Channel, Context, Failure, Fault, NoFields, Refuse, ToolResult, Verdict, resources_server};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+mod client;
+pub mod peer;
+
+use client::{Client, Step};
+use peer::{Example, Peer};
+
+/// Settings in the server's configuration.
+#[derive(Debug, Deserialize)]
+#[serde(default, try_from = "Written")]
+struct Config {
+    /// Where the environment is; without an endpoint one of the examples runs inside the component.
+    place: Place,
+    /// Path of the WebSocket, below the endpoint.
+    path: String,
+    /// Arguments of every reset.
+    reset_kwargs: Map<String, Value>,
+    /// Whether the environment has MCP tools, in place of one action.
+    is_mcp: bool,
+}
+
+/// Where the environment is.
+#[derive(Debug)]
+enum Place {
+    Endpoint(String),
+    Inside(Example),
+}
+
+/// The settings as they are written.
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct Written {
+    endpoint: Option<String>,
+    path: String,
+    env_class: Option<String>,
+    reset_kwargs: Map<String, Value>,
+    is_mcp: bool,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self { endpoint: None, path: "/ws".to_owned(), env_class: None, reset_kwargs: Map::new(), is_mcp: false }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let written = Written::default();
+        Self {
+            place: Place::Inside(Example::Echo),
+            path: written.path,
+            reset_kwargs: written.reset_kwargs,
+            is_mcp: written.is_mcp,
+        }
+    }
+}
+
+impl TryFrom<Written> for Config {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let place = match (written.endpoint, written.env_class.as_deref()) {
+            (Some(endpoint), _) => Place::Endpoint(endpoint),
+            (None, None) => Place::Inside(if written.is_mcp { Example::Tools } else { Example::Echo }),
+            (None, Some(class)) => Place::Inside(Example::named(class).ok_or_else(|| {
+                format!(
+                    "`env_class` is `{class}`, and only `echo`, `maze` and `tools` run in here: start the environment's \
+                     server, grant it under `gym_host.endpoints`, and name it in `endpoint`"
+                )
+            })?),
+        };
+        Ok(Self { place, path: written.path, reset_kwargs: written.reset_kwargs, is_mcp: written.is_mcp })
+    }
+}
+
+/// One session.
+#[derive(Debug, Default)]
+pub struct OpenEnv {
+    episode: Option<Episode>,
+    /// Rewards so far. It stays when the episode is closed, so that grading again says the same.
+    total: f64,
+    /// Why the connection is of no use any more.
+    broken: Option<String>,
+}
+
+#[derive(Debug)]
+struct Episode {
+    client: Client,
+    /// Names of the tools, if the environment has some.
+    tools: Option<Vec<String>>,
+    has_ended: bool,
+}
+
+impl OpenEnv {
+    fn begin(&mut self, cx: &mut Context) -> Result<(), Fault> {
+        let config = cx.config::<Config>()?;
+        let channel = match &config.place {
+            Place::Endpoint(endpoint) => cx.channel(endpoint, &config.path)?,
+            Place::Inside(example) => Channel::new(Peer::new(*example)),
+        };
+        let mut client = Client::new(channel);
+        let own_error = |text| Fault::new(format!("the environment elsewhere could not begin: {text}"));
+        let first = client.reset(&config.reset_kwargs)?.map_err(own_error)?;
+        let tools = if config.is_mcp {
+            let listed = client.step(&json!({"type": "list_tools"}))?.map_err(own_error)?;
+            let tools = listed.observation.get("tools").and_then(Value::as_array);
+            let tools = tools.ok_or_else(|| Fault::new("the environment elsewhere has no list of tools"))?;
+            Some(tools.iter().filter_map(|tool| tool.get("name")?.as_str()).map(str::to_owned).collect())
+        } else {
+            None
+        };
+        self.total = first.reward;
+        self.episode = Some(Episode { client, tools, has_ended: first.done });
+        Ok(())
+    }
+}
+
+/// An answer that the model reads in place of a result.
+fn error(text: &str) -> Value {
+    json!({"error": text, "result": null})
+}
+
+/// The observation as the environment's own class writes it: the end, the reward and the metadata come first.
+fn whole(step: Step) -> Value {
+    let mut observation = step.observation;
+    let mut whole = Map::new();
+    whole.insert("done".to_owned(), json!(step.done));
+    whole.insert("reward".to_owned(), json!(step.reward));
+    whole.insert("metadata".to_owned(), observation.shift_remove("metadata").unwrap_or_else(|| json!({})));
+    for name in ["done", "reward"] {
+        observation.shift_remove(name);
+    }
+    whole.extend(observation);
+    Value::Object(whole)
+}
+
+/// Result and error of a tool.
+fn of_tool(mut step: Step) -> Value {
+    let mut part = |name: &str| step.observation.remove(name).unwrap_or(Value::Null);
+    let (result, failed) = (part("result"), part("error"));
+    let failed = failed.get("message").cloned().unwrap_or(failed);
+    json!({"result": result, "error": failed})
+}
+
+#[resources_server(name = "openenv", config = Config, scores(accuracy = "reward"))]
+impl OpenEnv {
+    #[seed_session]
+    fn seed(&mut self, _task: NoFields, cx: &mut Context) -> Result<(), Fault> {
+        *self = Self::default();
+        self.begin(cx).inspect_err(|fault| self.broken = Some(fault.message().to_owned()))
+    }
+
+    /// `step` with the fields of an action, or a tool of the environment.
+    #[any_tool]
+    fn act(&mut self, name: &str, arguments: Value, cx: &mut Context) -> ToolResult<Value> {
+        let is_mcp = cx.config::<Config>()?.is_mcp;
+        if !is_mcp && name != "step" {
+            return Err(Refuse::not_found().into());
+        }
+        if let Some(reason) = &self.broken {
+            return Err(Fault::new(reason).into());
+        }
+        let Some(episode) = &mut self.episode else {
+            return Ok(error("No active session. Call /seed_session first."));
+        };
+        if episode.tools.as_ref().is_some_and(|tools| !tools.iter().any(|tool| tool == name)) {
+            return Err(Refuse::not_found().into());
+        }
+        if episode.has_ended {
+            return Ok(error("Episode has ended."));
+        }
+        let action = match is_mcp {
+            true => json!({"type": "call_tool", "tool_name": name, "arguments": arguments}),
+            false => arguments,
+        };
+        match episode.client.step(&action) {
+            Err(fault) => {
+                self.broken = Some(fault.message().to_owned());
+                Err(fault.into())
+            }
+            Ok(Err(text)) => Ok(error(&text)),
+            Ok(Ok(step)) => {
+                self.total += step.reward;
+                episode.has_ended = step.done;
+                Ok(if is_mcp { of_tool(step) } else { whole(step) })
+            }
+        }
+    }
+
+    /// The sum of all rewards; the environment elsewhere is told that the session is over.
+    #[verify]
+    fn verify(&mut self, _attempt: &Attempt<NoFields>, cx: &mut Context) -> Result<Verdict, Failure> {
+        if let Some(reason) = &self.broken {
+            return Err(Fault::new(reason).into());
+        }
+        if let Some(episode) = self.episode.take()
+            && let Err(fault) = episode.client.close()
+        {
+            cx.debug(format!("the environment elsewhere did not hear the end: {}", fault.message()));
+        }
+        Ok(Verdict::from(self.total))
+    }
+
+    #[close]
+    fn close(&mut self) -> Result<(), Fault> {
+        match self.episode.take() {
+            Some(episode) => episode.client.close(),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+use std::{cell::RefCell, collections::VecDeque, rc::Rc};
+
+use gym_env::{ChannelEnd, Instance, NetworkFailure, Rng, TestContext};
+
+use super::*;
+
+/// Says what a script says, and remembers what it was told.
+struct Scripted {
+    answers: VecDeque<Result<Option<String>, NetworkFailure>>,
+    told: Rc<RefCell<Vec<String>>>,
+}
+
+impl ChannelEnd for Scripted {
+    fn send(&mut self, text: &str) -> Result<(), NetworkFailure> {
+        self.told.borrow_mut().push(text.to_owned());
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<Option<String>, NetworkFailure> {
+        self.answers.pop_front().unwrap_or(Ok(None))
+    }
+}
+
+fn elsewhere(config: Value, answers: &[&str]) -> (Instance<OpenEnv>, Rc<RefCell<Vec<String>>>) {
+    let answers: Vec<String> = answers.iter().map(|answer| (*answer).to_owned()).collect();
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let notes = Rc::clone(&told);
+    let test: TestContext = Context::for_test().config(config).endpoint("maze", move |path| {
+        notes.borrow_mut().push(path.to_owned());
+        let answers = answers.iter().map(|answer| Ok(Some(answer.clone()))).collect();
+        Ok(Box::new(Scripted { answers, told: Rc::clone(&notes) }) as Box<dyn ChannelEnd>)
+    });
+    (Instance::new(test.build()), told)
+}
+
+fn reward(instance: &mut Instance<OpenEnv>) -> Result<f64, Failure> {
+    instance.verify(r#"{"response": {"output": []}}"#).map(|verdict| verdict.reward())
+}
+
+const BEGUN: &str = r#"{"type":"observation","data":{"observation":{"x":1},"reward":0.25,"done":false}}"#;
+
+#[test]
+fn an_episode_elsewhere_is_played_over_the_endpoint() {
+    let config = json!({"endpoint": "maze", "path": "/env/ws", "reset_kwargs": {"seed": 7}});
+    let answers = [
+        BEGUN,
+        r#"{"type":"error","data":{"message":"no such way","code":"EXECUTION_ERROR"}}"#,
+        r#"{"type":"observation","data":{"observation":{"x":2,"metadata":{"m":1}},"reward":1,"done":true}}"#,
+    ];
+    let (mut instance, told) = elsewhere(config, &answers);
+    instance.seed_session("{}").unwrap();
+    let lost = instance.call_tool("step", r#"{"to":"north"}"#).unwrap();
+    assert_eq!(lost, r#"{"error":"no such way","result":null}"#);
+    let found = instance.call_tool("step", r#"{"to":"south"}"#).unwrap();
+    assert_eq!(found, r#"{"done":true,"reward":1.0,"metadata":{"m":1},"x":2}"#);
+    let over = instance.call_tool("step", "{}").unwrap();
+    assert_eq!(over, r#"{"error":"Episode has ended.","result":null}"#);
+    assert_eq!(reward(&mut instance), Ok(1.25), "the reset's reward counts too");
+    assert_eq!(reward(&mut instance), Ok(1.25), "grading again says the same");
+    let closed = instance.call_tool("step", "{}").unwrap();
+    assert_eq!(closed, r#"{"error":"No active session. Call /seed_session first.","result":null}"#);
+    assert_eq!(
+        *told.borrow(),
+        [
+            "/env/ws",
+            r#"{"type":"reset","data":{"seed":7}}"#,
+            r#"{"type":"step","data":{"to":"north"}}"#,
+            r#"{"type":"step","data":{"to":"south"}}"#,
+            r#"{"type":"close"}"#,
+        ]
+    );
+}
+
+#[test]
+fn without_a_session_there_is_nothing_to_do() {
+    let mut instance = Instance::<OpenEnv>::new(Context::for_test().build());
+    let reply = instance.call_tool("step", "{}").unwrap();
+    assert_eq!(reply, r#"{"error":"No active session. Call /seed_session first.","result":null}"#);
+    assert_eq!(reward(&mut instance), Ok(0.0));
+}
+
+#[test]
+fn an_environment_that_breaks_off_is_a_fault_and_no_reward() {
+    for answers in [
+        vec![BEGUN],
+        vec![BEGUN, "not JSON"],
+        vec![BEGUN, r#"{"type":"state","data":{}}"#],
+        vec![BEGUN, r#"{"type":"observation","data":{"reward":1}}"#],
+        vec![BEGUN, r#"{"type":"observation","data":{"observation":{},"reward":"1"}}"#],
+        vec![BEGUN, r#"{"type":"observation","data":{"observation":{},"done":1}}"#],
+    ] {
+        let (mut instance, _) = elsewhere(json!({"endpoint": "maze"}), &answers);
+        instance.seed_session("{}").unwrap();
+        for _ in 0..2 {
+            assert!(matches!(instance.call_tool("step", "{}"), Err(Failure::Fault(_))), "{answers:?}");
+        }
+        assert!(matches!(reward(&mut instance), Err(Failure::Fault(_))), "{answers:?}");
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_not_granted_is_a_fault_and_no_reward() {
+    let mut instance = Instance::<OpenEnv>::new(Context::for_test().config(json!({"endpoint": "maze"})).build());
+    assert!(matches!(instance.seed_session("{}"), Err(Failure::Fault(_))));
+    assert!(matches!(reward(&mut instance), Err(Failure::Fault(_))));
+}
+
+#[test]
+fn a_class_that_is_not_in_here_needs_an_endpoint() {
+    let mut instance = Instance::<OpenEnv>::new(Context::for_test().config(json!({"env_class": "envs.Chess"})).build());
+    assert!(instance.describe().is_err());
+    for class in ["maze", "examples.echo", "tools"] {
+        let mut instance = Instance::<OpenEnv>::new(Context::for_test().config(json!({"env_class": class})).build());
+        assert!(instance.describe().is_ok(), "{class}");
+    }
+}
+
+/// Whatever comes from either side, nothing panics.
+#[test]
+fn no_message_makes_it_panic() {
+    let pieces = ["\"", "{", "[[[[", "null", "1e999", "\\ud800", "\u{0}", "-", "true"];
+    let mut rng = Rng::from_seed(3);
+    for _ in 0..300 {
+        let mut answer = BEGUN.to_owned();
+        for _ in 0..rng.below(3) {
+            let at = rng.below(answer.len() as u64) as usize;
+            if answer.is_char_boundary(at) {
+                answer.insert_str(at, rng.choose(&pieces).copied().unwrap());
+            }
+        }
+        let (mut instance, _) =
+            elsewhere(json!({"endpoint": "maze", "is_mcp": rng.below(2) == 0}), &[&answer, &answer]);
+        let outcomes = (instance.seed_session("{}"), instance.call_tool("step", &answer), reward(&mut instance));
+        assert!(!matches!(&outcomes.1, Err(Failure::Rejected(_))), "{outcomes:?}");
+        let mut peer = Peer::new(Example::Tools);
+        peer.answer(&answer);
+        peer.answer(&answer.replace("observation", "step"));
+    }
+}

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Plays `cases.jsonl` natively. `gym-host test` plays it against the component.
+
+#[test]
+fn every_case_has_the_outcome_it_states() {
+    gym_env::cases::check::<openenv::OpenEnv>(env!("CARGO_MANIFEST_DIR"));
+}
