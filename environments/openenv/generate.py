@@ -64,7 +64,7 @@ def main():
          "turns": [*[step(direction=d) for d in PATH], step(direction="up"), {"text": "Out."}], "reward": 1.0},
         {"name": "a wall costs a little", "config": config, "task": maze,
          "turns": [step(direction="left"), step(direction="sideways"), {"text": "."}], "reward": -0.05},
-        {"name": "tools of the environment are called by their names", "config": {"is_mcp": True}, "task": maze,
+        {"name": "tools of the environment are called by their names", "config": {"env_class": "tools", "is_mcp": True}, "task": maze,
          "turns": [call("add", a=2, b=0.5), call("echo_message", message="hi"), call("add", a=1), call("fly"), {"text": "."}],
          "reward": 1.0,
          "outputs": [{"result": 2.5, "error": None}, {"result": "hi", "error": None},

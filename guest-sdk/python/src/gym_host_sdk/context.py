@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an environment may ask of its host. There is nothing else: no files, no network, no environment variables."""
+"""What an environment may ask of its host. There are no files and no environment variables."""
 
 import enum
 import random as _random
