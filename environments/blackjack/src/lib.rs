@@ -33,8 +33,8 @@ fn action(text: &str) -> Result<Action, Fault> {
     let pattern = Pattern::new(r"<action>\s*(hit|stand)\s*</action>", Case::Ignored)?;
     let found = pattern.find(text)?;
     let word = found.as_ref().and_then(|found| found.group(1)).unwrap_or("stand");
-    // Only one of the two words begins with this letter, however its letters are written.
-    Ok(if word.starts_with(['h', 'H']) { Action::Hit } else { Action::Stand })
+    // The pattern also takes letters that only are the same when case is ignored, such as the dotless i; they are no hit.
+    Ok(if word.to_lowercase() == "hit" { Action::Hit } else { Action::Stand })
 }
 
 impl Blackjack {
@@ -97,7 +97,7 @@ impl Blackjack {
 
     #[step]
     fn step(&mut self, attempt: &Attempt) -> Result<StepOutcome, Fault> {
-        Ok(match action(&attempt.output_text()?)? {
+        Ok(match action(&attempt.message_text()?)? {
             Action::Hit => self.hit(),
             Action::Stand => self.stand(),
         })

@@ -23,6 +23,8 @@ fn the_first_action_counts_and_none_is_to_stand() {
         ("<action>hit it</action> <action>hit</action>", Action::Hit),
         ("<action>double</action>", Action::Stand),
         ("<action>hit", Action::Stand),
+        ("<action>h\u{131}t</action> <action>hit</action>", Action::Stand),
+        ("<action>\u{17f}tand</action> <action>hit</action>", Action::Stand),
         ("hit", Action::Stand),
         ("", Action::Stand),
     ] {

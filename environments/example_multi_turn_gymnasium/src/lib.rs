@@ -36,7 +36,7 @@ impl Conversation {
             return Ok(StepOutcome::go_on(follow_up.as_str()));
         }
         let expected = attempt.task.expected_answer.to_lowercase();
-        let right = !expected.is_empty() && attempt.output_text()?.to_lowercase().contains(&expected);
+        let right = !expected.is_empty() && attempt.message_text()?.to_lowercase().contains(&expected);
         Ok(StepOutcome::terminated(Observation::silent(), if right { 1.0 } else { 0.0 }))
     }
 }
@@ -95,9 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn a_last_message_that_is_plain_text_is_a_fault() {
-        let request = json!({"expected_answer": "x", "response": {"output": [
-            {"type": "message", "role": "assistant", "content": "x"}]}});
-        assert!(matches!(instance().step(request.to_string()), Err(Failure::Fault(_))));
+    fn plain_text_counts_and_parts_of_an_input_are_a_fault() {
+        let step = |content: Value| {
+            let request = json!({"expected_answer": "x", "response": {"output": [
+                {"type": "message", "role": "assistant", "content": content}]}});
+            instance().step(request.to_string())
+        };
+        assert_eq!(step(json!("the x")).unwrap(), StepOutcome::terminated(Observation::silent(), 1.0));
+        assert!(matches!(step(json!([{"type": "input_text", "text": "x"}])), Err(Failure::Fault(_))));
     }
 }

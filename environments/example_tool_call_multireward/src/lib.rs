@@ -26,7 +26,7 @@ struct Task {
 #[derive(Debug, Serialize)]
 struct Weather {
     city: String,
-    weather: &'static str,
+    weather_description: String,
 }
 
 /// A call that the model made.
@@ -119,7 +119,8 @@ impl ToolCall {
         /// The city's name.
         city: String,
     ) -> Weather {
-        Weather { city, weather: "clear" }
+        let weather_description = format!("The weather in {city} is sunny.");
+        Weather { city, weather_description }
     }
 
     #[verify]

@@ -235,7 +235,8 @@ impl Judging<'_> {
             metadata["principle"] = own.unwrap_or(&config.default_principle).into();
         }
         let mut request = config.genrm_responses_create_params.clone();
-        request.insert("input".to_owned(), json!(self.messages));
+        let messages: Vec<_> = self.messages.iter().cloned().map(Message::with_type).collect();
+        request.insert("input".to_owned(), json!(messages));
         request.insert("metadata".to_owned(), metadata);
         let mut answered = false;
         for again in (0..=config.genrm_parse_retries).rev() {

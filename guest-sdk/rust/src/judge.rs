@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Asking a model for a verdict: what graders with a judge share.
 //!
-//! A call that fails (no answer, an HTTP error, a reply that is no finished Response) is a fault of the judge: the row
+//! A call that fails (no answer, an HTTP error, a reply that is no finished, valid Response) is a fault of the judge: the row
 //! is marked, left out of the metrics and may be graded again. It is never a reward of 0. A reply *without* a verdict is
 //! an answer all the same; what it counts as is the environment's to say.
 //!
@@ -29,6 +29,7 @@ use crate::{
     response::{Content, ItemKind, Response},
 };
 
+mod answer;
 mod equivalence;
 mod template;
 mod verdict;
@@ -65,15 +66,21 @@ pub struct Message {
     pub role: String,
     /// What is said.
     pub content: String,
-    /// `message`
-    #[serde(rename = "type")]
-    kind: &'static str,
+    /// `message`, if it is written out.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
 }
 
 impl Message {
     /// A message of any role.
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
-        Self { role: role.into(), content: content.into(), kind: "message" }
+        Self { role: role.into(), content: content.into(), kind: None }
+    }
+
+    /// The same with its type, `message`, written out.
+    #[must_use]
+    pub fn with_type(self) -> Self {
+        Self { kind: Some("message"), ..self }
     }
 
     /// A message of the user.
@@ -104,7 +111,9 @@ impl Judge {
         let response =
             cx.respond(&self.server.name, &request).map_err(|failure| failed(&self.server.name, &failure))?;
         let exchange = Exchange { request, response };
-        match exchange.why_unfinished() {
+        let flaw =
+            || Some(format!("answered with something that is not a Response: {}", answer::flaw(&exchange.response)?));
+        match exchange.why_unfinished().or_else(flaw) {
             None => Ok(exchange),
             Some(reason) => Err(Fault::judge_failed(format!("the judge `{}` {reason}", self.server.name))),
         }
@@ -144,15 +153,16 @@ impl Exchange {
         }
     }
 
-    /// The text in which verdicts stand: the last part of the last output item, if that is a message with parts. A part
-    /// without text, for example a refusal, is an empty text.
+    /// The text in which verdicts stand: the last part of the last output item, if that is a message. A part that is no
+    /// output text, for example a refusal, is an empty text, and so is a message that is plain text.
     pub fn verdict_text(&self) -> Option<String> {
         let last = self.response.output().next_back()?;
         if last.kind() != ItemKind::Message {
             return None;
         }
         match last.content() {
-            Content::Parts(parts) => Some(parts.last()?.text.as_deref().unwrap_or_default().to_owned()),
+            Content::Parts(parts) => Some(parts.last()?.output_text().unwrap_or_default().to_owned()),
+            Content::Text(text) if !text.is_empty() => Some(String::new()),
             Content::Text(_) | Content::Missing => None,
         }
     }
@@ -181,8 +191,8 @@ mod tests {
         let exchange = judge().ask(&mut test.build(), vec![Message::system("Judge."), Message::user("?")]).unwrap();
         let request = json!({
             "input": [
-                {"role": "system", "content": "Judge.", "type": "message"},
-                {"role": "user", "content": "?", "type": "message"},
+                {"role": "system", "content": "Judge."},
+                {"role": "user", "content": "?"},
             ],
             "temperature": 0.0,
             "max_output_tokens": 64,
@@ -240,7 +250,9 @@ mod tests {
             (json!([{"type": "reasoning"}, message(json!([part("a")]))]), Some("a")),
             (json!([message(json!([part("a"), {"type": "refusal", "refusal": "no"}]))]), Some("")),
             (json!([message(json!([]))]), None),
-            (json!([message(json!("a"))]), None),
+            (json!([message(json!([{"type": "input_text", "text": "a"}]))]), Some("")),
+            (json!([message(json!("a"))]), Some("")),
+            (json!([message(json!(""))]), None),
             (json!([]), None),
         ] {
             assert_eq!(text(output.clone()).as_deref(), expected, "{output}");

@@ -131,16 +131,39 @@ impl Response {
 
     /// All text of all messages, joined without a separator: the `output_text` of the OpenAI client.
     ///
-    /// A message whose content is a plain string is a fault, because the OpenAI client fails on it too.
+    /// A message whose content is a plain string, or has parts of an input, is a fault, because the OpenAI client fails on
+    /// it too.
     pub fn output_text(&self) -> Result<String, Fault> {
         let mut joined = String::new();
         for item in self.output().filter(|item| item.kind() == ItemKind::Message) {
             match item.content() {
                 Content::Text(_) => return Err(Fault::new("a message in `response.output` has a string as content")),
+                Content::Parts(parts) if parts.iter().any(Part::is_input) => {
+                    return Err(Fault::new("a message in `response.output` has parts of an input as content"));
+                }
                 Content::Parts(parts) => {
                     parts.iter().filter(|part| part.kind == "output_text").for_each(|part| {
                         joined.push_str(part.text.as_deref().unwrap_or_default());
                     });
+                }
+                Content::Missing => {}
+            }
+        }
+        Ok(joined)
+    }
+
+    /// All text of all messages, joined without a separator, as gymnasium-style servers read it: like
+    /// [`output_text`](Self::output_text), but plain strings are text too.
+    pub fn message_text(&self) -> Result<String, Fault> {
+        let mut joined = String::new();
+        for item in self.output().filter(|item| item.kind() == ItemKind::Message) {
+            match item.content() {
+                Content::Text(text) => joined.push_str(&text),
+                Content::Parts(parts) if parts.iter().any(Part::is_input) => {
+                    return Err(Fault::new("a message in `response.output` has parts of an input as content"));
+                }
+                Content::Parts(parts) => {
+                    parts.iter().filter_map(Part::output_text).for_each(|text| joined.push_str(text))
                 }
                 Content::Missing => {}
             }
@@ -198,6 +221,18 @@ pub struct Part<'a> {
     pub text: Option<Cow<'a, str>>,
 }
 
+impl Part<'_> {
+    /// Its text, if it is one that a model wrote.
+    pub fn output_text(&self) -> Option<&str> {
+        self.text.as_deref().filter(|_| !self.is_input())
+    }
+
+    /// Whether it is a part of an input, such as `input_text`. A model does not write those; graders pass over their text.
+    pub fn is_input(&self) -> bool {
+        self.kind.starts_with("input_")
+    }
+}
+
 impl<'a> Item<'a> {
     /// What it is.
     pub fn kind(&self) -> ItemKind {
@@ -240,11 +275,11 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// The texts of a message: of every part that has one, or the plain string.
+    /// The texts of a message: of every part of an output that has one, or the plain string.
     pub fn texts(&self) -> Vec<String> {
         match self.content() {
             Content::Text(text) => vec![text.into_owned()],
-            Content::Parts(parts) => parts.into_iter().filter_map(|part| part.text).map(Cow::into_owned).collect(),
+            Content::Parts(parts) => parts.iter().filter_map(Part::output_text).map(str::to_owned).collect(),
             Content::Missing => Vec::new(),
         }
     }

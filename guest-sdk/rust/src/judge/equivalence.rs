@@ -3,7 +3,7 @@
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{Exchange, Issue, Judge, Labels, Message, Reading, Template};
+use super::{Exchange, Issue, Judge, Labels, Message, Reading, Template, answer};
 use crate::{context::Context, failure::Fault};
 
 /// How a judge is asked about two answers.
@@ -67,12 +67,12 @@ impl Equivalence<'_> {
     }
 }
 
-/// As in NeMo Gym's `judge_evaluations`: `responses_create_params`, `response`, `verdict_label`, and
-/// `judgement_parsing_issues` if there are any.
+/// As in NeMo Gym's `judge_evaluations`: `responses_create_params` (all of them, also those that were not sent), `response`
+/// (as the judge sent it), `verdict_label`, and `judgement_parsing_issues` if there are any.
 impl Serialize for Evaluation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("responses_create_params", &self.exchange.request)?;
+        map.serialize_entry("responses_create_params", &answer::all_params(&self.exchange.request))?;
         map.serialize_entry("response", &self.exchange.response_value())?;
         map.serialize_entry("verdict_label", &self.verdict_label)?;
         if !self.issues.is_empty() {
@@ -117,13 +117,13 @@ mod tests {
         assert_eq!(
             requests[0]["input"],
             json!([
-                {"role": "system", "content": "Judge.", "type": "message"},
-                {"role": "user", "content": "q: gold | said", "type": "message"},
+                {"role": "system", "content": "Judge."},
+                {"role": "user", "content": "q: gold | said"},
             ])
         );
         assert!(evaluation.unwrap().equal);
         let (requests, evaluation) = ask(Some(""), &["NO"], true);
-        assert_eq!(requests[0]["input"], json!([{"role": "user", "content": "q: said | gold", "type": "message"}]));
+        assert_eq!(requests[0]["input"], json!([{"role": "user", "content": "q: said | gold"}]));
         assert!(!evaluation.unwrap().equal);
         assert!(ask(None, &[], false).1.unwrap_err().is_judge_failure());
     }
@@ -134,7 +134,9 @@ mod tests {
         assert_eq!(told["verdict_label"], Value::Null);
         assert_eq!(told["judgement_parsing_issues"], json!(["no_verdict"]));
         assert_eq!(told["response"]["output"][0]["content"][0]["text"], "well");
-        assert_eq!(told["responses_create_params"]["input"][0]["content"], "q: gold | said");
+        let input = json!([{"content": "q: gold | said", "role": "user", "type": "message"}]);
+        assert_eq!(told["responses_create_params"]["input"], input);
+        assert_eq!(told["responses_create_params"]["tool_choice"], "auto");
         let clear = serde_json::to_value(ask(None, &["YES"], false).1.unwrap()).unwrap();
         assert_eq!(clear.get("judgement_parsing_issues"), None);
     }

@@ -58,7 +58,7 @@ const EASY_MESSAGE: &[FieldRule] = &[
 const OUTPUT_MESSAGE: &[FieldRule] = &[
     required("id", Shape::Text),
     required("content", Shape::With(write_output_content)),
-    required("role", Shape::OneOf(&["assistant"], "'assistant'")),
+    filled("role", Shape::OneOf(&["assistant"], "'assistant'"), "\"assistant\""),
     filled("status", Shape::OneOf(&["in_progress", "completed", "incomplete"], STATUSES), "\"completed\""),
     required("type", Shape::Text),
     optional("phase", Shape::Text),
@@ -68,7 +68,7 @@ const OUTPUT_MESSAGE: &[FieldRule] = &[
 const REPEATED_MESSAGE: &[FieldRule] = &[
     required("id", Shape::Text),
     required("content", Shape::With(write_easy_content)),
-    required("role", Shape::OneOf(&["assistant"], "'assistant'")),
+    filled("role", Shape::OneOf(&["assistant"], "'assistant'"), "\"assistant\""),
     filled("status", Shape::OneOf(&["in_progress", "completed", "incomplete"], STATUSES), "\"completed\""),
     required("type", Shape::Text),
     optional("phase", Shape::Text),

@@ -230,7 +230,7 @@ impl Server {
     }
 
     /// What the reply repeats of the row: the fields that the environment named, and those beyond its schema that it
-    /// keeps.
+    /// keeps. Not those of the host, which a row that was graded before may have.
     fn repeated<'a>(&'a self, attempt: &'a Attempt) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         let description = self.environment.description();
         let named = description.echo.iter().filter_map(|name| Some((name.as_str(), attempt.fields.get(name)?)));
@@ -238,6 +238,7 @@ impl Server {
         let kept = attempt
             .fields
             .iter()
+            .filter(|(name, _)| !is_the_hosts(name))
             .filter(move |(name, _)| !declared.contains(name) && !description.echo.iter().any(|echoed| echoed == name));
         named.chain(kept)
     }
@@ -254,7 +255,8 @@ impl Server {
         body.extend_from_slice(b",\"failure_reason\":");
         write_string(&mut body, &reason);
         let host_fields = ["instance_config", "_ng_failure_judge_error"];
-        for (name, value) in attempt.fields.iter().filter(|(name, _)| !host_fields.contains(name)) {
+        let is_kept = |name: &str| !host_fields.contains(&name) && !is_the_hosts(name);
+        for (name, value) in attempt.fields.iter().filter(|(name, _)| is_kept(name)) {
             write_member(name, value, &mut body);
         }
         body.extend_from_slice(b",\"instance_config\":{");
@@ -274,6 +276,11 @@ impl Server {
         body.push(b'}');
         Reply::ok(body)
     }
+}
+
+/// Whether a field of a row has the name of one that the host writes, or reads and takes away.
+fn is_the_hosts(name: &str) -> bool {
+    RESERVED_FIELDS.contains(&name) || matches!(name, "_ng_rollout_id" | "capture_rollout_id")
 }
 
 fn write_member(name: &str, value: &[u8], body: &mut Vec<u8>) {

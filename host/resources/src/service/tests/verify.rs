@@ -56,6 +56,15 @@ async fn further_fields_are_kept_where_the_schema_keeps_them() {
     let (mut client, _) = serve(Description { verify_fields: schema, echo: vec!["uuid".into()], ..description() });
     let reply = client.verify(json!({"expected_count": 0, "uuid": 7, "agent_ref": {"name": "a"}})).await;
     assert_eq!(keys(&reply)[6..], ["uuid", "expected_count", "agent_ref"]);
+    // A row that was graded before: what the host writes is written once, and the name of the rollout is taken away.
+    let graded = json!({
+        "expected_count": 0, "reward": 5, "mask_sample": true, "failure_kind": "x", "failure_reason": "y",
+        "_ng_failure_class": "x", "_ng_rollout_id": "r", "capture_rollout_id": "r",
+    });
+    let reply = client.verify(graded).await;
+    assert_eq!(keys(&reply)[6..], ["expected_count"]);
+    assert_eq!((&reply["mask_sample"], &reply["failure_kind"]), (&json!(false), &Value::Null));
+    assert_ne!(reply["reward"], 5);
 }
 
 #[tokio::test]
