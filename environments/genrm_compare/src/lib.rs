@@ -5,7 +5,7 @@ use gym_env::{
     AnyJson, Attempt, Context, Description, Failure, Fault, ModelFailure, Refuse, Response, Schema, SchemaStyle,
     Verdict,
     judge::{Message, failed},
-    resources_server,
+    python, resources_server,
     text::strip,
 };
 use serde::{Deserialize, Serialize};
@@ -105,6 +105,11 @@ impl GenrmCompare {
             Refuse::new(422, json!([{"type": "value_error", "loc": ["body"], "msg": error.to_string()}]))
         };
         let asked: Comparison = arguments.read().map_err(unfit)?;
+        if let Some(index) = asked.response_objs.iter().position(|response| !response.text().starts_with('{')) {
+            let text = "Input should be a valid dictionary";
+            let detail = json!([{"type": "dict_type", "loc": ["body", "response_objs", index], "msg": text}]);
+            return Err(Refuse::new(422, detail).into());
+        }
         let messages =
             asked.conversation_history.into_iter().map(|turn| Message::new(turn.role, turn.content)).collect();
         let texts = asked.response_objs.iter().map(|response| Texts::of(&Response::new(response.text()))).collect();
@@ -242,12 +247,13 @@ impl Judging<'_> {
         for again in (0..=config.genrm_parse_retries).rev() {
             let response = match cx.respond(server, &request) {
                 Ok(response) => response,
+                // Something that is no Response is an answer without anything legible.
+                Err(ModelFailure::Unreadable(_)) => continue,
                 Err(failure) if again > 0 && is_passing(&failure) => continue,
                 Err(failure) => return Err(failed(server, &failure)),
             };
-            let status = response.member("status").unwrap_or("null");
             let answer = Texts::of(&response).answer;
-            if !matches!(status, "null" | "\"completed\"" | "\"\"") || strip(&answer).is_empty() {
+            if !is_completed(&response) || strip(&answer).is_empty() {
                 continue;
             }
             answered = true;
@@ -265,20 +271,27 @@ impl Judging<'_> {
     }
 }
 
+/// Whether an answer says that it is finished, or nothing of it.
+fn is_completed(response: &Response) -> bool {
+    let status = response.member("status").and_then(|status| python::loads(status).ok());
+    status.is_none_or(|status| !status.is_truthy() || status.as_text() == Some("completed"))
+}
+
 /// Whether asking again may help.
 fn is_passing(failure: &ModelFailure) -> bool {
     match failure {
         ModelFailure::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
-        ModelFailure::Unavailable(_) | ModelFailure::Unreadable(_) => true,
-        ModelFailure::UnknownServer(_) => false,
+        ModelFailure::Unavailable(_) => true,
+        ModelFailure::Unreadable(_) | ModelFailure::UnknownServer(_) => false,
     }
 }
 
 /// Of all scores that judges gave.
 fn metrics(judged: &[Made]) -> Value {
     let all: Vec<f64> = judged.iter().flat_map(|made| [made.judgement.score_1, made.judgement.score_2]).collect();
-    let mean = all.iter().sum::<f64>() / all.len().max(1) as f64;
-    let variance = all.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / all.len().max(1) as f64;
+    let mean = scores::sum(&all) / all.len().max(1) as f64;
+    let squares: Vec<f64> = all.iter().map(|score| (score - mean).powi(2)).collect();
+    let variance = scores::sum(&squares) / all.len().max(1) as f64;
     let ties = judged.iter().filter(|made| scores::is_tie(&made.judgement)).count();
     json!({
         "mean_individual_score": mean,

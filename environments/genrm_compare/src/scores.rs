@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From judgements to one score for each response of a group.
 
-use gym_env::text::{is_space, strip};
+use gym_env::{
+    python::digit,
+    text::{is_space, strip},
+};
 
 use crate::{
     config::{Config, Normalization, Strategy},
@@ -88,7 +91,7 @@ fn weights(values: &[f64]) -> Vec<f64> {
         return vec![0.0; values.len()];
     }
     let raw: Vec<f64> = values.iter().map(|value| 1.0 - (value - least) / (most - least)).collect();
-    let mean = raw.iter().sum::<f64>() / raw.len() as f64;
+    let mean = compensated_sum(&raw) / raw.len() as f64;
     raw.iter().map(|weight| weight - mean).collect()
 }
 
@@ -104,9 +107,10 @@ fn density(text: &str) -> f64 {
         let start = line.trim_start_matches(is_space);
         let hashes = line.bytes().take_while(|byte| *byte == b'#').count();
         count += usize::from((1..=6).contains(&hashes) && line[hashes..].starts_with(is_space));
-        let digits = start.bytes().take_while(u8::is_ascii_digit).count();
-        count +=
-            usize::from(digits > 0 && start[digits..].strip_prefix('.').is_some_and(|rest| rest.starts_with(is_space)));
+        let rest = start.trim_start_matches(|c| digit(c).is_some());
+        count += usize::from(
+            rest.len() < start.len() && rest.strip_prefix('.').is_some_and(|rest| rest.starts_with(is_space)),
+        );
         count += usize::from(start.strip_prefix(['-', '*', '+']).is_some_and(|rest| rest.starts_with(is_space)));
         count += bold(line, "**") + bold(line, "__");
     }
@@ -149,6 +153,39 @@ fn bold(line: &str, mark: &str) -> usize {
 fn is_emoji(c: char) -> bool {
     matches!(u32::from(c), 0x24c2..=0x1f251 | 0x1f300..=0x1f64f | 0x1f680..=0x1f6ff | 0x1f900..=0x1f9ff
         | 0x1fa00..=0x1faff)
+}
+
+/// The sum as Python's `sum` has it, to the last bit: what each addition loses is added at the end.
+fn compensated_sum(values: &[f64]) -> f64 {
+    let (mut sum, mut lost) = (0.0_f64, 0.0_f64);
+    for value in values {
+        let next = sum + value;
+        lost += if sum.abs() >= value.abs() { (sum - next) + value } else { (value - next) + sum };
+        sum = next;
+    }
+    // An infinite sum has lost nothing that can be told.
+    if lost.is_finite() { sum + lost } else { sum }
+}
+
+/// The sum as NumPy has it, to the last bit: of more than seven numbers eight sums run side by side, and of more than 128
+/// each half is summed by itself.
+pub(crate) fn sum(values: &[f64]) -> f64 {
+    match values.len() {
+        0..8 => values.iter().sum(),
+        8..=128 => {
+            let (whole, rest) = values.as_chunks::<8>();
+            let mut sums = [0.0; 8];
+            for chunk in whole {
+                sums.iter_mut().zip(chunk).for_each(|(sum, value)| *sum += value);
+            }
+            let [a, b, c, d, e, f, g, h] = sums;
+            rest.iter().fold(((a + b) + (c + d)) + ((e + f) + (g + h)), |sum, value| sum + value)
+        }
+        count => {
+            let half = count / 2 / 8 * 8;
+            sum(&values[..half]) + sum(&values[half..])
+        }
+    }
 }
 
 /// Scores of a group as rewards.
@@ -229,6 +266,7 @@ mod tests {
         for (text, count) in [
             ("# One\n###### Six\n####### none\n#none", 2),
             ("1. a\n 22. b\n- c\n* d\n+ e\n-f\n3.g", 5),
+            ("\u{663}. a", 1),
             ("**a** __b c__ **d\ne ***x***", 3),
             ("\u{1f600}\u{1f680} \u{2713}", 3),
             ("```\n# code\n- code\n``` plain", 0),
@@ -239,6 +277,22 @@ mod tests {
             assert_eq!(density(text), f64::from(count) / length, "{text:?}");
         }
         assert_eq!(density(" "), 0.0);
+    }
+
+    #[test]
+    fn sums_are_those_of_eight_columns() {
+        // The columns: 1, and seven times twice the small number. One after the other the small numbers would all be lost.
+        let tiny = 2.0_f64.powi(-53);
+        let mut values = vec![1.0];
+        values.extend([tiny; 7]);
+        values.extend([0.0, tiny, tiny, tiny, tiny, tiny, tiny, tiny]);
+        assert_eq!(sum(&values), 1.0 + 7.0 * 2.0_f64.powi(-52));
+        assert_eq!(values.iter().sum::<f64>(), 1.0);
+        assert_eq!(values[..7].iter().sum::<f64>(), sum(&values[..7]));
+        assert_eq!(sum(&[0.5; 300]), 150.0);
+        assert_eq!(sum(&[]), 0.0);
+        assert_eq!(compensated_sum(&[1.0, tiny, tiny]), 1.0 + 2.0 * tiny);
+        assert_eq!(compensated_sum(&[1e308, 1e308]), f64::INFINITY);
     }
 
     #[test]

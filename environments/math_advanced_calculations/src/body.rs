@@ -21,7 +21,8 @@ pub(crate) fn read(body: &str) -> Result<Arguments, Refuse> {
         let given = object.get(name).unwrap_or(&python::Value::None);
         let (kind, msg, input) = match given {
             python::Value::None => continue,
-            python::Value::Text(text) => match python::float(text) {
+            // Pydantic reads digits of ASCII only.
+            python::Value::Text(text) => match python::float(text).filter(|_| !has_foreign_digits(text)) {
                 Some(number) => {
                     *slot = Some(number);
                     continue;
@@ -45,6 +46,10 @@ pub(crate) fn read(body: &str) -> Result<Arguments, Refuse> {
         errors.push(json!({"type": kind, "loc": ["body", name], "msg": msg, "input": input}));
     }
     if errors.is_empty() { Ok(arguments) } else { Err(Refuse::new(422, Value::Array(errors))) }
+}
+
+fn has_foreign_digits(text: &str) -> bool {
+    text.chars().any(|c| !c.is_ascii() && python::digit(c).is_some())
 }
 
 #[cfg(test)]

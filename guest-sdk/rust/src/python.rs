@@ -237,9 +237,12 @@ pub fn int(text: &str) -> Option<i128> {
     is_readable.then_some(if text.starts_with('-') { -magnitude } else { magnitude })
 }
 
-/// What `float(text)` gives; nothing where Python raises a `ValueError`. Digits are those of ASCII only.
+/// What `float(text)` gives; nothing where Python raises a `ValueError`. Decimal digits of all scripts are taken.
 pub fn float(text: &str) -> Option<f64> {
     let text = crate::text::strip(text);
+    if let Some(ascii) = in_ascii_digits(text) {
+        return float(&ascii);
+    }
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let words = ["inf", "infinity", "nan"];
     if words.iter().any(|word| unsigned.eq_ignore_ascii_case(word)) {
@@ -255,6 +258,14 @@ pub fn float(text: &str) -> Option<f64> {
         return None;
     }
     text.replace('_', "").parse().ok()
+}
+
+/// The text with all decimal digits as ASCII has them; nothing if they are.
+fn in_ascii_digits(text: &str) -> Option<String> {
+    let foreign = |c: &char| !c.is_ascii() && digit(*c).is_some();
+    text.chars()
+        .any(|c| foreign(&c))
+        .then(|| text.chars().map(|c| digit(c).map_or(c, |digit| char::from(b'0' + digit))).collect())
 }
 
 /// What `text.splitlines()` gives.

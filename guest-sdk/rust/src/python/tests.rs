@@ -113,6 +113,7 @@ fn whole_numbers_are_read_as_by_int() {
         ("007", Some(7)),
         ("\u{661}\u{660}", Some(10)),
         ("+-7", None),
+        ("\u{663}.\u{ff15}", Some(3.5)),
         ("1__0", None),
         ("_1", None),
         ("6.0", None),

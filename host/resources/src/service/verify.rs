@@ -235,11 +235,10 @@ impl Server {
         let description = self.environment.description();
         let named = description.echo.iter().filter_map(|name| Some((name.as_str(), attempt.fields.get(name)?)));
         let declared: Vec<_> = self.compiled.verify.field_names().collect();
-        let kept = attempt
-            .fields
-            .iter()
-            .filter(|(name, _)| !is_the_hosts(name))
-            .filter(move |(name, _)| !declared.contains(name) && !description.echo.iter().any(|echoed| echoed == name));
+        let kept =
+            attempt.fields.iter().filter(|(name, _)| !is_the_hosts(name)).filter(move |(name, _)| {
+                !declared.contains(name) && !description.echo.iter().any(|echoed| echoed == name)
+            });
         named.chain(kept)
     }
 
