@@ -35,8 +35,11 @@ fn grade(config: Value, row: Value, said: &str, verdicts: &[&str]) -> (f64, Vec<
     let evaluations = verdict.fields()["judge_evaluations"].as_array().unwrap();
     assert_eq!(evaluations.len(), requests.len());
     for (evaluation, request) in evaluations.iter().zip(&requests) {
-        assert_eq!(evaluation["responses_create_params"], *request);
         assert_eq!(request["temperature"], 0.5);
+        // The reply also has the parameters that were not sent, and the messages' type.
+        let told = &evaluation["responses_create_params"];
+        assert_eq!((&told["temperature"], &told["tool_choice"]), (&json!(0.5), &json!("auto")));
+        assert_eq!(told["input"][0]["content"], request["input"][0]["content"]);
     }
     let prompts = requests.iter().map(|request| request["input"][0]["content"].as_str().unwrap().to_owned());
     (verdict.reward(), prompts.collect())

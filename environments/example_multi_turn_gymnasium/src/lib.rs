@@ -36,7 +36,8 @@ impl Conversation {
             return Ok(StepOutcome::go_on(follow_up.as_str()));
         }
         let expected = attempt.task.expected_answer.to_lowercase();
-        let right = !expected.is_empty() && attempt.message_text()?.to_lowercase().contains(&expected);
+        let text = attempt.message_text()?.to_lowercase();
+        let right = !expected.is_empty() && text.contains(&expected);
         Ok(StepOutcome::terminated(Observation::silent(), if right { 1.0 } else { 0.0 }))
     }
 }

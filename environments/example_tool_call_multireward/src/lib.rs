@@ -71,8 +71,12 @@ fn json(value: &Value) -> Json {
 struct Tool {
     #[serde(default)]
     name: Json,
-    #[serde(default)]
+    #[serde(default = "nothing")]
     parameters: Json,
+}
+
+fn nothing() -> Json {
+    Json::Object(Map::new())
 }
 
 /// All calls in a response.
@@ -102,13 +106,25 @@ fn is_wanted(call: &Call, expected: &Value) -> Result<bool, Fault> {
     }
 }
 
-/// The parameters that the row's tool of this name requires; none if there is no such tool.
-fn required<T>(attempt: &Attempt<T>, name: &str) -> Vec<String> {
+/// The parameters that the row's tool of this name requires; none if there is no such tool. What is not the name of a
+/// parameter (`None`) no call can have. As in Python, the parts of a text are its letters, those of an object its keys.
+fn required<T>(attempt: &Attempt<T>, name: &str) -> Result<Vec<Option<String>>, Fault> {
     let tools: Vec<Tool> =
         attempt.param("tools").and_then(|tools| serde_json::from_str(tools).ok()).unwrap_or_default();
-    let tool = tools.into_iter().find(|tool| tool.name == name);
-    let names = tool.and_then(|tool| tool.parameters.get("required").and_then(Json::as_array).cloned());
-    names.unwrap_or_default().into_iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+    let Some(tool) = tools.into_iter().find(|tool| tool.name == name) else { return Ok(Vec::new()) };
+    let Some(parameters) = tool.parameters.as_object() else {
+        return Err(Fault::new(format!("the `parameters` of the row's tool `{name}` are not an object")));
+    };
+    Ok(match parameters.get("required").unwrap_or(&Json::Null) {
+        Json::Array(names) => names.iter().map(|name| name.as_str().map(str::to_owned)).collect(),
+        Json::String(text) => text.chars().map(|letter| Some(letter.to_string())).collect(),
+        Json::Object(members) => members.keys().cloned().map(Some).collect(),
+        Json::Null | Json::Bool(false) => Vec::new(),
+        Json::Number(number) if number.as_f64() == Some(0.0) => Vec::new(),
+        Json::Bool(true) | Json::Number(_) => {
+            return Err(Fault::new(format!("`required` of the row's tool `{name}` is not a list")));
+        }
+    })
 }
 
 #[resources_server(reusable, reverify = "stateless")]
@@ -131,10 +147,14 @@ impl ToolCall {
         for call in &calls {
             correct |= is_wanted(call, &expected)?;
         }
-        let is_valid = calls.first().is_some_and(|call| {
-            let has = |name: &String| call.argument(name).is_some();
-            call.arguments.is_some() && required(attempt, &call.name).iter().all(has)
-        });
+        let is_valid = match calls.first() {
+            None => false,
+            Some(call) => {
+                let has = |name: &Option<String>| name.as_deref().is_some_and(|name| call.argument(name).is_some());
+                let required = required(attempt, &call.name)?;
+                call.arguments.is_some() && required.iter().all(has)
+            }
+        };
         let talks = attempt.output().any(|item| item.kind() == ItemKind::Message);
         let is_plain = calls.len() == 1 && !talks;
         let components = [("correctness", correct), ("schema_valid", is_valid), ("format", is_plain)];

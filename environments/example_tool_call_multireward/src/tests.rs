@@ -103,3 +103,30 @@ fn arguments_are_read_and_compared_as_in_python() {
         assert_eq!(parts(&verify(row, response).unwrap()), parts_expected, "{arguments:.40} {expected}");
     }
 }
+
+#[test]
+fn what_a_tool_requires_is_read_as_in_python() {
+    let graded = |parameters: Value| {
+        let mut row = row();
+        row["responses_create_params"]["tools"] = json!([{"type": "function", "name": "f", "parameters": parameters}]);
+        let response = Response::builder().call("f", json!({"c": 1, "city": 2})).to_value();
+        verify(row, response).map(|verdict| parts(&verdict)[1]).ok()
+    };
+    for (required, valid) in [
+        (json!(["c"]), Some(1.0)),
+        (json!([]), Some(1.0)),
+        (json!(null), Some(1.0)),
+        (json!(0), Some(1.0)),
+        (json!(["c", "d"]), Some(0.0)),
+        (json!([null]), Some(0.0)),
+        (json!("c"), Some(1.0)),
+        (json!("city"), Some(0.0)),
+        (json!({"city": 1}), Some(1.0)),
+        (json!(3), None),
+        (json!(true), None),
+    ] {
+        assert_eq!(graded(json!({"required": required})), valid, "{required}");
+    }
+    assert_eq!(graded(json!({})), Some(1.0));
+    assert_eq!(graded(Value::Null), None);
+}

@@ -371,6 +371,10 @@ impl Turn {
             return Err(ModelFailure::Status { status, body });
         }
         let details = self.incomplete.as_ref().map(|reason| json!({"reason": reason}));
-        Ok(Response::new(json!({"output": self.items(0), "incomplete_details": details}).to_string()))
+        let answer = json!({
+            "id": "resp_case", "created_at": 0.0, "model": "case", "object": "response", "output": self.items(0),
+            "incomplete_details": details, "parallel_tool_calls": true, "tool_choice": "auto", "tools": [],
+        });
+        Ok(Response::new(answer.to_string()))
     }
 }
