@@ -8,8 +8,10 @@
 )]
 
 mod attach;
+mod bad_upstream;
 mod collect;
 mod commands;
+mod conformance;
 mod data;
 mod environments;
 mod help;
@@ -20,4 +22,5 @@ mod python_guests;
 mod rewards;
 mod serve;
 mod show;
+mod tokens;
 mod viewer;

@@ -11,11 +11,17 @@ use crate::serve::SERVERS;
 /// Runs a script with the interpreter that has the clients installed. Without one the test has nothing to drive:
 /// `cargo xtask test` installs it, and a plain `cargo test` says so instead of passing in silence.
 fn script(name: &str, host: &Host, servers: &[&str]) {
+    script_with(name, host, servers, &[]);
+}
+
+/// The same with more variables in its environment.
+pub(crate) fn script_with(name: &str, host: &Host, servers: &[&str], variables: &[(&str, &str)]) {
     let python =
         std::env::var_os("GYM_TEST_PYTHON").map_or_else(|| root().join("target/python-clients/bin/python"), Into::into);
     assert!(python.is_file(), "no Python clients: run `cargo xtask test`, or set GYM_TEST_PYTHON");
     let mut command = Command::new(python);
     command.arg(root().join("tests/python").join(name));
+    command.envs(variables.iter().copied());
     for server in servers {
         command.env(format!("URL_{}", server.to_uppercase()), host.url(server));
     }

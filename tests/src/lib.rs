@@ -3,8 +3,10 @@
 #![expect(clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
 mod browser;
+mod upstream;
 
 pub use browser::{Browser, Key};
+pub use upstream::{Act, Seen, Upstream};
 
 use std::{
     collections::BTreeMap,

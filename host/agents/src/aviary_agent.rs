@@ -206,7 +206,7 @@ impl Conversation {
     }
 
     fn request(&self) -> ModelRequest {
-        ModelRequest { params: self.params.clone(), input: self.items.clone() }
+        ModelRequest { params: self.params.clone(), input: self.items.clone(), ..ModelRequest::default() }
     }
 
     fn answer(&mut self, response: ModelResponse) {

@@ -168,7 +168,7 @@ impl Maker<'_> {
 
     fn base(&self, resources: Option<&ServerRef>, token_capture: bool) -> Result<Base, AgentError> {
         let resources = resources.map(|reference| self.resources("resources_server", reference)).transpose()?;
-        Ok(Base { name: self.name.clone(), resources, token_capture })
+        Ok(Base { name: self.name.clone(), resources, token_capture, common: self.config()? })
     }
 
     fn model(&self, key: &'static str, reference: &ServerRef) -> Result<Arc<dyn Model>, AgentError> {

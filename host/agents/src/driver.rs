@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What all agents have in common around their loop: reading requests, correlation, and rows for failed attempts.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use gym_protocol::{FaultKind, Members, Raw, ServerName, number::float};
+use tokio::time::timeout;
 
 use crate::{
     calls,
     failure::{self, RunError, Stage},
+    metrics,
     ports::{Agent, Reply, RequestContext, ResourcesServer, Session},
     request_body::{rollout_id, row_members},
 };
@@ -40,6 +42,33 @@ pub(crate) struct Base {
     pub(crate) resources: Option<Arc<dyn ResourcesServer>>,
     /// Its calls ask for the capture of token ids (`token_id_capture`).
     pub(crate) token_capture: bool,
+    /// Settings that mean the same for all agents.
+    pub(crate) common: Common,
+}
+
+/// Settings that every agent takes.
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+pub(crate) struct Common {
+    /// Nothing is graded, so the agent sums up its rewards itself.
+    #[serde(default)]
+    skip_verification: bool,
+    /// Seconds that one `/run` may take in all, grading included; null: as long as its calls may take.
+    #[serde(default)]
+    run_timeout_seconds: Option<Positive>,
+}
+
+/// A number of seconds above 0.
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
+#[serde(try_from = "f64")]
+struct Positive(Duration);
+
+impl TryFrom<f64> for Positive {
+    type Error = &'static str;
+
+    fn try_from(seconds: f64) -> Result<Self, Self::Error> {
+        let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero());
+        duration.map(Self).ok_or("`run_timeout_seconds` must be a number of seconds above 0")
+    }
 }
 
 impl Base {
@@ -108,7 +137,16 @@ impl<D: Driver> Agent for Driven<D> {
         };
         self.correlate(context, Some(&row));
         let mut partial = None;
-        match self.0.attempt(&row, context, &mut partial).await {
+        let attempt = self.0.attempt(&row, context, &mut partial);
+        let outcome = match self.0.base().common.run_timeout_seconds {
+            None => attempt.await,
+            Some(Positive(limit)) => timeout(limit, attempt).await.unwrap_or_else(|_| {
+                let reason = format!("the attempt took longer than {} s (`run_timeout_seconds`)", limit.as_secs_f64());
+                let failed = RunError::failed(FaultKind::WallDeadline, Stage::Agent, reason);
+                Err(failed.with_class("agent_timeout"))
+            }),
+        };
+        match outcome {
             Ok(reply) => reply,
             Err(error) => {
                 if let RunError::Failed(failed) = &error {
@@ -130,11 +168,14 @@ impl<D: Driver> Agent for Driven<D> {
 
     async fn aggregate_metrics(&self, body: Bytes) -> Reply {
         match &self.0.base().resources {
-            Some(resources) => match resources.aggregate_metrics(body).await {
-                Ok(reply) => reply,
-                Err(fault) => RunError::fault(Stage::Verification, &fault).into_http(),
-            },
-            None => Reply::new(404, Bytes::from_static(br#"{"detail":"Not Found"}"#)),
+            // Rewards that no resources server gave are none of its business.
+            Some(resources) if !self.0.base().common.skip_verification => {
+                match resources.aggregate_metrics(body).await {
+                    Ok(reply) => reply,
+                    Err(fault) => RunError::fault(Stage::Verification, &fault).into_http(),
+                }
+            }
+            Some(_) | None => metrics::aggregate_here(body).await,
         }
     }
 }

@@ -14,6 +14,7 @@ mod failure;
 #[cfg(test)]
 mod fakes;
 mod gymnasium_agent;
+mod metrics;
 pub mod network;
 mod non_executing_simple_agent;
 pub mod ports;

@@ -31,6 +31,7 @@ pub(crate) fn row_request(row: &Members) -> Result<ModelRequest, Reply> {
     params
         .members()
         .and_then(ModelRequest::from_members)
+        .map(ModelRequest::with_message)
         .map_err(|_| refusal(|errors| errors.not_an_object(&Path::Name(&Path::Body, PARAMS), params.bytes())))
 }
 
@@ -44,6 +45,7 @@ pub(crate) fn create_params(body: Bytes) -> Result<ModelRequest, Reply> {
     }
     raw.members()
         .and_then(ModelRequest::from_members)
+        .map(ModelRequest::with_message)
         .map_err(|_| refusal(|errors| errors.not_an_object(&Path::Body, raw.bytes())))
 }
 
@@ -67,6 +69,12 @@ pub(crate) fn rollout_id(row: &Members) -> Option<String> {
         Some(attempt) => format!("{id}-a{attempt}"),
         None => id,
     })
+}
+
+/// A body that must be an object, or the error that it is answered with.
+pub(crate) fn read_object(body: Bytes) -> Result<Raw, Reply> {
+    let raw = read_body(body)?;
+    if raw.is_object() { Ok(raw) } else { Err(refusal(|errors| errors.not_an_object(&Path::Body, raw.bytes()))) }
 }
 
 fn read_body(body: Bytes) -> Result<Raw, Reply> {

@@ -69,8 +69,8 @@ pub(crate) struct Foundation {
 }
 
 impl Foundation {
-    /// Starts the engines.
-    pub(crate) fn new(options: &HostOptions, places: &Places) -> Result<Self, Failure> {
+    /// Starts the engines. `outbound` are the limits of calls to servers elsewhere.
+    pub(crate) fn new(options: &HostOptions, outbound: OutboundSettings, places: &Places) -> Result<Self, Failure> {
         let program = std::env::current_exe()
             .map_err(|error| Failure::infrastructure(format!("failed to find this program: {error}")))?;
         let mut runtime = RuntimeOptions::new(CompilerCommand { program, args: vec!["compile-component".into()] });
@@ -78,10 +78,14 @@ impl Foundation {
         runtime.cache = Some(cache.join("components"));
         runtime.admission = options.admission();
         let runtime = Runtime::new(runtime).map_err(|error| Failure::infrastructure(chain(&error)))?;
-        let outbound =
-            Outbound::new(OutboundSettings::default()).map_err(|error| Failure::infrastructure(chain(&error)))?;
+        let outbound = Outbound::new(outbound).map_err(|error| Failure::infrastructure(chain(&error)))?;
         Ok(Self { runtime, outbound, keys: cookie_keys(&cache)? })
     }
+}
+
+/// The limits of calls to servers elsewhere.
+pub(crate) fn outbound_settings(settings: &Settings) -> OutboundSettings {
+    OutboundSettings::with_limits(settings.connector_limit, settings.connector_limit_per_host)
 }
 
 /// The key of session cookies. It survives a restart, so that the cookie of a session that did not is recognised: its

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     args::ConfigArgs,
-    assemble::{Foundation, Resources, StandIns, assemble, provenance},
+    assemble::{Foundation, Resources, StandIns, assemble, outbound_settings, provenance},
     configuration,
     failure::Failure,
     options::HostOptions,
@@ -49,7 +49,7 @@ impl Local {
     }
 
     async fn of(settings: Settings, places: &Places, stand_ins: &StandIns) -> Result<Self, Failure> {
-        let foundation = Foundation::new(&HostOptions::read(&settings)?, places)?;
+        let foundation = Foundation::new(&HostOptions::read(&settings)?, outbound_settings(&settings), places)?;
         let deployment = assemble(&settings, places, &foundation, stand_ins).await?;
         if deployment.agents.is_empty() {
             return Err(Failure::user("the configuration has no agent that could work on tasks")

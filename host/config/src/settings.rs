@@ -134,6 +134,10 @@ pub struct Settings {
     /// The top-level block `gym_host`: options of this program. Read here is only `head_secrets`: `clear` (as NeMo Gym,
     /// whose clients take their keys from the head server) or `masked`.
     pub host_options: serde_json::Map<String, serde_json::Value>,
+    /// Calls to servers elsewhere that may be under way at a time (`global_aiohttp_connector_limit`); 0: any number.
+    pub connector_limit: Option<usize>,
+    /// The same for one of these servers (`global_aiohttp_connector_limit_per_host`).
+    pub connector_limit_per_host: Option<usize>,
     /// Which environment server plays the tasks of a task set.
     pub environment_server_routes: BTreeMap<String, ServerName>,
     /// The one instance that this process shall serve, when NeMo Gym's launcher started it.
@@ -207,6 +211,8 @@ impl Composed {
             disallowed_ports,
             gateway: general.gateway,
             host_options: general.host_options,
+            connector_limit: general.connector_limit,
+            connector_limit_per_host: general.connector_limit_per_host,
             environment_server_routes: general.routes,
             only: self.only.clone().and_then(ServerName::new),
             dry_run: general.dry_run,
@@ -308,6 +314,8 @@ struct General {
     disallowed_ports: BTreeSet<u16>,
     gateway: Option<Address>,
     host_options: serde_json::Map<String, serde_json::Value>,
+    connector_limit: Option<usize>,
+    connector_limit_per_host: Option<usize>,
     routes: BTreeMap<String, ServerName>,
     dry_run: bool,
     error_on_almost_servers: bool,
@@ -328,6 +336,8 @@ const GENERAL_KEYS: &[&str] = &[
     "gateway",
     "gym_host",
     "environment_server_routes",
+    "global_aiohttp_connector_limit",
+    "global_aiohttp_connector_limit_per_host",
     "dry_run",
     "error_on_almost_servers",
     "error_on_agent_without_environment_server",
@@ -366,6 +376,12 @@ impl General {
         if low > high {
             fields.problem("port_range_low", format!("the range of ports {low} to {high} is empty"));
         }
+        let mut limit = |key: &str| {
+            let limit = fields.int(key, 0, i128::from(u32::MAX))?;
+            Some(usize::try_from(limit).expect("`int` checks the range"))
+        };
+        let connector_limit = limit("global_aiohttp_connector_limit");
+        let connector_limit_per_host = limit("global_aiohttp_connector_limit_per_host");
         let port = |port: i128| u16::try_from(port).expect("`int` checks the range");
         Self {
             head,
@@ -373,6 +389,8 @@ impl General {
             port_range: port(low)..=port(high),
             disallowed_ports: disallowed_ports(&mut fields),
             host_options: host_options(&mut fields),
+            connector_limit,
+            connector_limit_per_host,
             routes: routes(&mut fields),
             dry_run: fields.flag("dry_run").unwrap_or(false),
             error_on_almost_servers: fields.flag("error_on_almost_servers").unwrap_or(true),

@@ -16,7 +16,12 @@ mod statistics;
 mod student;
 mod table;
 
-use gym_protocol::{Members, Raw, environment::PassMetrics};
+use gym_protocol::{
+    Members, Raw,
+    environment::PassMetrics,
+    scan,
+    validate::{ErrorDetail, Errors, Path},
+};
 use serde_json::{Map, Value, json};
 
 use table::{Row, Table};
@@ -70,6 +75,29 @@ pub enum MetricsError {
         /// `_ng_rollout_index`.
         rollout: i64,
     },
+}
+
+/// The replies in the body of `POST /aggregate_metrics`: `verify_responses`, a list of objects. Otherwise the errors for
+/// the 422.
+pub fn verify_replies(body: &Raw) -> Result<Vec<Raw>, Vec<ErrorDetail>> {
+    let mut errors = Errors::new();
+    let path = Path::Name(&Path::Body, "verify_responses");
+    let mut replies = Vec::new();
+    match scan::member(body.bytes(), "verify_responses") {
+        None => errors.missing(&path, body.bytes()),
+        Some(list) if scan::kind(list) != scan::Kind::Array => {
+            errors.add("list_type", &path, "Input should be a valid list", list);
+        }
+        Some(list) => {
+            for (index, reply) in scan::elements(list).enumerate() {
+                if scan::kind(reply) != scan::Kind::Object {
+                    errors.add("dict_type", &Path::Index(&path, index), "Input should be a valid dictionary", reply);
+                }
+                replies.push(Raw::trusted(body.bytes().slice_ref(reply)));
+            }
+        }
+    }
+    if errors.is_empty() { Ok(replies) } else { Err(errors.into_vec()) }
 }
 
 /// Computes the metrics of verify replies. In replies without `_ng_task_index` or `_ng_rollout_index` these count as 0.

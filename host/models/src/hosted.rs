@@ -24,7 +24,10 @@ pub fn provider_model(settings: Settings<'_>, outbound: &Outbound) -> Result<Vll
 /// deployment is `openai_model`), or one with `/openai/` in it, which is taken as it is. The key goes into the header
 /// `api-key`, `default_query` into every URL.
 pub fn azure_model(settings: Settings<'_>, outbound: &Outbound) -> Result<VllmModel, ModelError> {
-    let hosted = hosted(settings, "openai_model")?;
+    let mut hosted = hosted(settings, "openai_model")?;
+    // Reasoning in the text of an answer becomes an item; in requests the text stays as it is.
+    hosted.uses_reasoning_parser = settings.flag("uses_reasoning_parser", true)?;
+    hosted.preserve_reasoning_in_assistant_content = true;
     let base = base_url(settings, "openai_base_url")?;
     let base = base.trim_end_matches('/');
     let base = if base.contains("/openai/") {

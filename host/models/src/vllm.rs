@@ -17,9 +17,9 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::settings::{ReasoningField, VllmSettings};
 
-use crate::chat::request::{ChatOptions, ChatRequest, to_chat};
+use crate::chat::request::{ChatOptions, ChatRequest, END_OF_THINK, THINK, to_chat};
 use crate::chat::response::{
-    Collected, collect_tokens, empty_completion, first_choice, reasoning_of, to_response, with_message,
+    Collected, ResponseOptions, collect_tokens, empty_completion, first_choice, reasoning_of, to_response, with_message,
 };
 use crate::chat::serve::bad_request;
 use crate::chat::{ConvertError, TOKEN_FIELDS, object, string};
@@ -114,6 +114,12 @@ impl VllmModel {
         id
     }
 
+    /// Whether the engine will go on writing the last message of the request.
+    fn continues(&self, chat: &ChatRequest) -> bool {
+        let last = chat.messages.last().and_then(|message| string(message, "role"));
+        self.settings.continue_final_assistant_message && last.as_deref() == Some("assistant")
+    }
+
     /// The replica of this session: always the same, so that it finds its prefix in the engine's cache.
     fn replica(&self, context: &mut RequestContext) -> &Replica {
         if let [only] = self.replicas.as_slice() {
@@ -127,7 +133,9 @@ impl VllmModel {
         let mut chat = prepare::prepare(&self.settings, chat)?;
         audio::insert(&mut chat, self.settings.audio_root.as_deref()).await?;
         if self.settings.forward_session_id_as_conversation_id {
-            chat.params.set("conversation_id", Raw::from_value(&self.session(context)));
+            let mut conversation = Members::new();
+            conversation.set("conversation_id", Raw::from_value(&self.session(context)));
+            chat.params.set("conversation_params", conversation.to_raw());
         }
         Ok(chat)
     }
@@ -275,12 +283,17 @@ impl Model for VllmModel {
             Ok(chat) => chat,
             Err(error) => return Ok(bad_request(&error.message)),
         };
+        let options = ResponseOptions {
+            model: &self.settings.model,
+            think_tags: self.settings.uses_reasoning_parser,
+            continued: self.continues(&chat),
+        };
         let completion = match self.call(chat, context).await? {
             Chatted::Completion(completion) => completion,
             Chatted::Reply(reply) => return Ok(reply),
         };
-        let response =
-            to_response(&request.params, &completion, &mut new_id, now()).map_err(|error| self.bad_answer(&error))?;
+        let response = to_response(&request.params, &completion, options, &mut new_id, now())
+            .map_err(|error| self.bad_answer(&error))?;
         Ok(Reply::ok(response.bytes().clone()))
     }
 
@@ -289,12 +302,13 @@ impl Model for VllmModel {
             Ok(chat) => chat,
             Err(error) => return Ok(bad_request(&error.message)),
         };
+        let continued = self.continues(&chat);
         let completion = match self.call(chat, context).await? {
             Chatted::Completion(completion) => completion,
             Chatted::Reply(reply) => return Ok(reply),
         };
         let completion = if self.settings.uses_reasoning_parser {
-            think_in_content(&completion).map_err(|error| self.bad_answer(&error))?
+            think_in_content(&completion, continued).map_err(|error| self.bad_answer(&error))?
         } else {
             completion
         };
@@ -371,14 +385,16 @@ fn begins_with(ids: Option<&Raw>, prefix: &Raw) -> bool {
 }
 
 /// Puts the reasoning of a completion before its text, as `<think>…</think>`, as clients of a chat route send it back.
-fn think_in_content(completion: &Members) -> Result<Members, ConvertError> {
+/// What goes on writing a message is text already.
+fn think_in_content(completion: &Members, continued: bool) -> Result<Members, ConvertError> {
     let choice = first_choice(completion)?;
     let mut message = object(&choice, "message").unwrap_or_default();
     let Some(reasoning) = reasoning_of(&message) else { return Ok(completion.clone()) };
     let content = string(&message, "content").unwrap_or_default();
     message.remove("reasoning_content");
     message.remove("reasoning");
-    message.set("content", Raw::from_value(&format!("<think>{reasoning}</think>{content}")));
+    let content = if continued { reasoning + &content } else { format!("{THINK}{reasoning}{END_OF_THINK}{content}") };
+    message.set("content", Raw::from_value(&content));
     with_message(completion, &message, false)
 }
 

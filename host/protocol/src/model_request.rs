@@ -13,6 +13,9 @@ pub struct ModelRequest {
     pub params: Members,
     /// The input items: the original input, then everything that came since.
     pub input: Vec<Raw>,
+    /// Whether the body's `input` was a text. Servers without Responses write such a text as a content part, where a
+    /// message with the same text keeps its string; a server with Responses gets the text as it came.
+    pub is_text: bool,
 }
 
 impl ModelRequest {
@@ -23,9 +26,11 @@ impl ModelRequest {
 
     /// Like [`parse`](Self::parse), from members.
     pub fn from_members(mut params: Members) -> Result<Self, RawError> {
+        let mut is_text = false;
         let input = match params.remove("input") {
             None => Vec::new(),
             Some(text) if text.is_string() => {
+                is_text = true;
                 let mut message = ObjectWriter::with_capacity(text.bytes().len() + 48);
                 message.string("role", "user");
                 message.member("content", &text);
@@ -34,7 +39,20 @@ impl ModelRequest {
             }
             Some(items) => items.elements()?,
         };
-        Ok(Self { params, input })
+        Ok(Self { params, input, is_text })
+    }
+
+    /// The same with a text `input` as the message that it stands for, as agents send it.
+    #[must_use]
+    pub fn with_message(mut self) -> Self {
+        self.is_text = false;
+        self
+    }
+
+    /// The text that was the whole input, as a JSON string.
+    fn text(&self) -> Option<Raw> {
+        let [message] = self.input.as_slice() else { return None };
+        if self.is_text { message.members().ok()?.remove("content") } else { None }
     }
 
     /// The whole body, `input` first, in one buffer of the right size.
@@ -44,7 +62,10 @@ impl ModelRequest {
             + 16;
         let mut body = Vec::with_capacity(size);
         body.extend_from_slice(b"{\"input\":");
-        write_array(&mut body, &self.input);
+        match self.text() {
+            Some(text) => body.extend_from_slice(text.bytes()),
+            None => write_array(&mut body, &self.input),
+        }
         for (name, value) in self.params.iter() {
             body.push(b',');
             write_string(&mut body, name);
@@ -63,8 +84,9 @@ mod tests {
     #[test]
     fn a_string_input_becomes_a_user_message() {
         let request = ModelRequest::parse(Bytes::from_static(br#"{"input":"hi","temperature":1.0}"#)).unwrap();
+        assert_eq!(request.to_body(), r#"{"input":"hi","temperature":1.0}"#);
         assert_eq!(
-            request.to_body(),
+            request.with_message().to_body(),
             r#"{"input":[{"role":"user","content":"hi","type":"message"}],"temperature":1.0}"#
         );
     }

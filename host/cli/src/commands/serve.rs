@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     args::ServeArgs,
-    assemble::{Deployment, Foundation, Resources, StandIns, assemble, provenance},
+    assemble::{Deployment, Foundation, Resources, StandIns, assemble, outbound_settings, provenance},
     configuration,
     failure::{CommandResult, Failure, chain},
     options::HostOptions,
@@ -31,7 +31,7 @@ pub(crate) async fn run(arguments: &ServeArgs, places: &Places) -> CommandResult
     raise_open_files();
     let mut settings = configuration::settings(&arguments.config, places, ConfigPurpose::Serve)?;
     let options = HostOptions::read(&settings)?;
-    let foundation = Foundation::new(&options, places)?;
+    let foundation = Foundation::new(&options, outbound_settings(&settings), places)?;
     // Addresses first: a port that is taken should be known before components are compiled.
     let listeners = bind(&settings, arguments.gateway.as_deref()).await?;
     let stand_ins = StandIns::new();

@@ -39,7 +39,7 @@ pub(crate) async fn run(arguments: &TestArgs, places: &Places) -> CommandResult 
     } else {
         arguments.environments.iter().map(|name| places.environment(name)).collect::<Result<_, _>>()?
     };
-    let foundation = Foundation::new(&HostOptions::default(), places)?;
+    let foundation = Foundation::new(&HostOptions::default(), gym_models::OutboundSettings::default(), places)?;
     let mut tally = Tally { json: arguments.json, ..Tally::default() };
     for folder in &folders {
         test_environment(folder, arguments, places, &foundation, &mut tally).await?;

@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use gym_protocol::raw::{write_array, write_string};
-use gym_protocol::{Members, ModelRequest, Raw};
+use gym_protocol::{Members, ModelRequest, ObjectWriter, Raw};
 
-use super::{ConvertError, TOKEN_FIELDS, content_text, copy_token_data, list, object, string};
+use super::{ConvertError, content_text, copy_token_data, list, object, string};
 
 /// A chat request in pieces.
 #[derive(Clone, Debug, Default)]
@@ -84,24 +84,18 @@ fn write_member(body: &mut Vec<u8>, name: &str, value: &Raw) {
 /// Converts create params. What has no form in Chat Completions is an error, unless it says no more than the default.
 ///
 /// - `instructions` and the system and developer messages at the beginning become one system message, joined by blank
-///   lines.
+///   lines. Without `instructions` those messages stay what they are.
 /// - Items of the model that follow each other become one assistant message: reasoning as `<think>…</think>` in its
 ///   content, calls as `tool_calls`, with the token data of the last item that has any.
 /// - `max_output_tokens`, `reasoning.effort`, `text` and tools are renamed; other params are copied where set.
 pub fn to_chat(request: &ModelRequest, options: ChatOptions) -> Result<ChatRequest, ConvertError> {
     let mut chat = ChatRequest { params: chat_params(&request.params, options)?, messages: Vec::new() };
-    let mut system: Vec<String> = string(&request.params, "instructions").into_iter().collect();
     let mut assistant: Option<Assistant> = None;
-    let mut leading = true;
     for item in &request.input {
         let item = item.members().map_err(|_| ConvertError::new("every input item must be an object"))?;
         let kind = string(&item, "type").unwrap_or_default();
         let role = string(&item, "role").unwrap_or_default();
         match (kind.as_str(), role.as_str()) {
-            ("" | "message", "system" | "developer") if leading => {
-                system.push(item.get_set("content").map(content_text).unwrap_or_default());
-                continue;
-            }
             ("" | "message", "assistant") => assistant.get_or_insert_default().message(&item)?,
             ("reasoning", _) => assistant.get_or_insert_default().reasoning(&item),
             ("function_call" | "custom_tool_call", _) => assistant.get_or_insert_default().call(&kind, &item)?,
@@ -110,22 +104,49 @@ pub fn to_chat(request: &ModelRequest, options: ChatOptions) -> Result<ChatReque
                 chat.messages.push(other_message(&kind, &role, &item)?);
             }
         }
-        leading = false;
     }
     chat.messages.extend(assistant.take().map(Assistant::finish));
-    if !system.is_empty() {
-        let mut message = Members::new();
-        message.set("role", Raw::from_value("system"));
-        message.set("content", Raw::from_value(&system.join("\n\n")));
-        chat.messages.insert(0, message);
+    if let [message] = chat.messages.as_mut_slice()
+        && request.is_text
+        && let Some(text) = message.remove("content")
+    {
+        message.set("content", array(&[text_part(&text)]));
     }
+    fold_instructions(&mut chat.messages, &request.params);
     Ok(chat)
+}
+
+/// Puts `instructions` before everything else, in one message with the system and developer messages that begin the
+/// input: many templates know one system message only.
+fn fold_instructions(messages: &mut Vec<Members>, params: &Members) {
+    let Some(instructions) = string(params, "instructions").filter(|text| !text.is_empty()) else { return };
+    let leading = messages
+        .iter()
+        .take_while(|message| matches!(string(message, "role").as_deref(), Some("system" | "developer")))
+        .count();
+    let mut texts = vec![instructions];
+    texts.extend(
+        messages.drain(..leading).map(|message| message.get_set("content").map(content_text).unwrap_or_default()),
+    );
+    let mut message = Members::new();
+    message.set("role", Raw::from_value("system"));
+    message.set("content", Raw::from_value(&texts.join("\n\n")));
+    messages.insert(0, message);
+}
+
+/// A text part of a chat message; `text` is a JSON string.
+pub(crate) fn text_part(text: &Raw) -> Raw {
+    let mut part = ObjectWriter::with_capacity(text.bytes().len() + 32);
+    part.string("type", "text");
+    part.member("text", text);
+    part.finish()
 }
 
 /// Items of the model that will be one message.
 #[derive(Default)]
 struct Assistant {
     content: String,
+    refusal: String,
     calls: Vec<Raw>,
     tokens: Members,
 }
@@ -137,23 +158,34 @@ impl Assistant {
             self.content.push_str(&content_text(content));
             for part in content.elements().unwrap_or_default() {
                 let refusal = part.members().ok().and_then(|part| string(&part, "refusal"));
-                self.content.push_str(refusal.as_deref().unwrap_or_default());
+                self.refusal.push_str(refusal.as_deref().unwrap_or_default());
             }
         }
         // Chat-style history passes through.
         self.calls.extend(list(item, "tool_calls"));
-        copy_token_data(item, &mut self.tokens);
+        self.tokens_of(item);
         Ok(())
     }
 
+    /// The token data of the latest item that has any, as a whole.
+    fn tokens_of(&mut self, item: &Members) {
+        if item.get_set("prompt_token_ids").is_some() {
+            self.tokens = Members::new();
+            copy_token_data(item, &mut self.tokens);
+        }
+    }
+
+    /// Only the summary goes back to the model, each part in tags of its own.
     fn reasoning(&mut self, item: &Members) {
-        let summary = item.get_set("summary").map(content_text).unwrap_or_default();
-        let text =
-            if summary.is_empty() { item.get_set("content").map(content_text).unwrap_or_default() } else { summary };
-        self.content.push_str(THINK);
-        self.content.push_str(&text);
-        self.content.push_str(END_OF_THINK);
-        copy_token_data(item, &mut self.tokens);
+        for part in list(item, "summary") {
+            let text = part.members().ok().and_then(|part| string(&part, "text")).unwrap_or_default();
+            if !text.is_empty() {
+                self.content.push_str(THINK);
+                self.content.push_str(&text);
+                self.content.push_str(END_OF_THINK);
+            }
+        }
+        self.tokens_of(item);
     }
 
     fn call(&mut self, kind: &str, item: &Members) -> Result<(), ConvertError> {
@@ -169,28 +201,23 @@ impl Assistant {
         call.set("type", Raw::from_value(chat_type));
         call.set(chat_type, function.to_raw());
         self.calls.push(call.to_raw());
-        copy_token_data(item, &mut self.tokens);
+        self.tokens_of(item);
         Ok(())
     }
 
     fn finish(self) -> Members {
         let mut message = Members::new();
         message.set("role", Raw::from_value("assistant"));
-        let content = if self.content.is_empty() && !self.calls.is_empty() {
-            Raw::null()
-        } else {
-            Raw::from_value(&self.content)
-        };
+        let content = if self.content.is_empty() { Raw::null() } else { Raw::from_value(&self.content) };
         message.set("content", content);
+        if !self.refusal.is_empty() {
+            message.set("refusal", Raw::from_value(&self.refusal));
+        }
         if !self.calls.is_empty() {
             message.set("tool_calls", array(&self.calls));
         }
-        // Engines splice the tokens of a prefix; the routing of experts is for trainers only.
-        for name in &TOKEN_FIELDS[..3] {
-            if let Some(value) = self.tokens.get(name) {
-                message.set(name, value.clone());
-            }
-        }
+        // Engines splice the tokens of a prefix.
+        copy_token_data(&self.tokens, &mut message);
         message
     }
 }
@@ -200,12 +227,19 @@ pub const THINK: &str = "<think>";
 /// The tag after it.
 pub const END_OF_THINK: &str = "</think>";
 
-/// The first `<think>…</think>` of a content, and the content without it.
-pub fn split_think(content: &str) -> Option<(&str, String)> {
-    let start = content.find(THINK)?;
-    let inner = &content[start + THINK.len()..];
-    let end = inner.find(END_OF_THINK)?;
-    Some((&inner[..end], format!("{}{}", &content[..start], &inner[end + END_OF_THINK.len()..])))
+/// What stands in `<think>…</think>` in a content, in order, and the content without it. A tag that is not closed is
+/// text.
+pub fn split_think(content: &str) -> (Vec<&str>, String) {
+    let (mut thoughts, mut rest, mut tail) = (Vec::new(), String::new(), content);
+    while let Some((before, inner)) = tail.split_once(THINK)
+        && let Some((thought, after)) = inner.split_once(END_OF_THINK)
+    {
+        thoughts.push(thought);
+        rest.push_str(before);
+        tail = after;
+    }
+    rest.push_str(tail);
+    (thoughts, rest)
 }
 
 /// Messages of others, and outputs of tools.

@@ -17,16 +17,54 @@ fn messages(input: Value) -> Value {
 
 #[test]
 fn instructions_and_leading_system_messages_become_one() {
-    let body = json!({"instructions": "a", "input": [
+    let mut body = json!({"instructions": "a", "input": [
         {"role": "developer", "content": "b"},
         {"role": "system", "content": [{"type": "input_text", "text": "c"}]},
         {"role": "user", "content": "q"},
         {"role": "developer", "content": "d"}
     ]});
+    for nothing in [json!(null), json!("")] {
+        let mut plain = body.clone();
+        plain["instructions"] = nothing;
+        assert_eq!(
+            convert(plain).unwrap()["messages"],
+            json!([{"role": "developer", "content": "b"},
+                   {"role": "system", "content": [{"type": "text", "text": "c"}]},
+                   {"role": "user", "content": "q"}, {"role": "developer", "content": "d"}])
+        );
+    }
     assert_eq!(
-        convert(body).unwrap()["messages"],
+        convert(body.take()).unwrap()["messages"],
         json!([{"role": "system", "content": "a\n\nb\n\nc"}, {"role": "user", "content": "q"},
                {"role": "developer", "content": "d"}])
+    );
+}
+
+#[test]
+fn a_text_input_is_a_text_part_and_a_message_with_a_text_keeps_it() {
+    let body = convert(json!({"input": "q\n", "instructions": "i"})).unwrap();
+    assert_eq!(
+        body["messages"],
+        json!([{"role": "system", "content": "i"}, {"role": "user", "content": [{"type": "text", "text": "q\n"}]}])
+    );
+    assert_eq!(messages(json!([{"role": "user", "content": "q"}])), json!([{"role": "user", "content": "q"}]));
+}
+
+#[test]
+fn reasoning_refusals_and_nothing_have_their_places() {
+    let part = |text: &str| json!({"type": "summary_text", "text": text});
+    let input = json!([
+        {"type": "reasoning", "id": "r", "summary": [part("a"), part(""), part("b")],
+         "content": [{"type": "reasoning_text", "text": "not for the model"}]},
+        {"type": "message", "id": "m", "role": "assistant", "status": "completed",
+         "content": [{"type": "refusal", "refusal": "no"}, {"type": "output_text", "text": "t", "annotations": []}]},
+        {"role": "user", "content": "q"},
+        {"type": "reasoning", "id": "r", "summary": []}
+    ]);
+    assert_eq!(
+        messages(input),
+        json!([{"role": "assistant", "content": "<think>a</think><think>b</think>t", "refusal": "no"},
+               {"role": "user", "content": "q"}, {"role": "assistant", "content": null}])
     );
 }
 
@@ -50,6 +88,22 @@ fn items_of_the_model_become_one_assistant_message() {
         ])
     );
     assert_eq!(messages(json!([call]))[0]["content"], Value::Null);
+}
+
+#[test]
+fn token_data_is_that_of_one_item() {
+    let call = |prompt: Value, experts: Value| {
+        let mut call = json!({"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}",
+            "prompt_token_ids": prompt, "generation_token_ids": [3], "generation_log_probs": [-0.5]});
+        if !experts.is_null() {
+            call["routed_experts"] = experts;
+        }
+        call
+    };
+    let message = messages(json!([call(json!([1]), json!("nrlre1:x")), call(json!([1, 2]), Value::Null)]));
+    assert_eq!((&message[0]["prompt_token_ids"], message[0].get("routed_experts")), (&json!([1, 2]), None));
+    let message = messages(json!([call(json!([1]), Value::Null), call(json!([1, 2]), json!("nrlre1:x"))]));
+    assert_eq!(message[0]["routed_experts"], "nrlre1:x");
 }
 
 #[test]
@@ -166,12 +220,15 @@ fn what_has_no_chat_form_is_an_error() {
 }
 
 #[test]
-fn the_first_think_block_is_split_off() {
-    assert_eq!(split_think("<think>a</think>b"), Some(("a", "b".to_owned())));
-    assert_eq!(
-        split_think("x<think>\na\n</think>\n\nb<think>c</think>"),
-        Some(("\na\n", "x\n\nb<think>c</think>".to_owned()))
-    );
-    assert_eq!(split_think("<think>a"), None);
-    assert_eq!(split_think("b"), None);
+fn think_blocks_are_split_off() {
+    for (content, thoughts, rest) in [
+        ("<think>a</think>b", vec!["a"], "b"),
+        ("x<think>\na\n</think>\n\nb<think>c</think>d", vec!["\na\n", "c"], "x\n\nbd"),
+        ("<think><think>a</think>b</think>", vec!["<think>a"], "b</think>"),
+        ("<think></think>", vec![""], ""),
+        ("</think><think>a", vec![], "</think><think>a"),
+        ("b", vec![], "b"),
+    ] {
+        assert_eq!(split_think(content), (thoughts, rest.to_owned()), "{content}");
+    }
 }

@@ -4,11 +4,11 @@
 use std::borrow::Cow;
 
 use gym_protocol::raw::write_string;
-use gym_protocol::{Members, ObjectWriter, Raw};
+use gym_protocol::{Members, ObjectWriter, Raw, scan};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::request::{array, split_think};
+use super::request::{END_OF_THINK, THINK, array, split_think};
 use super::{ConvertError, TOKEN_FIELDS, list, object, string};
 use crate::response::{Answer, Usage, write_response};
 
@@ -20,6 +20,17 @@ pub fn first_choice(completion: &Members) -> Result<Members, ConvertError> {
         .ok_or_else(|| ConvertError::new("the completion has no choice"))
 }
 
+/// How a completion is read.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseOptions<'a> {
+    /// The model's name in the Response: the configured one, whatever the engine calls it.
+    pub model: &'a str,
+    /// Reasoning is also looked for in the text, as `<think>…</think>`.
+    pub think_tags: bool,
+    /// The engine went on writing a message of the assistant, so that its reasoning is text.
+    pub continued: bool,
+}
+
 /// Converts a completion. `params` are those of the Responses request, which the Response repeats; `id` makes the
 /// hexadecimal part of ids; `now` is used when the completion does not say when it was made.
 ///
@@ -29,26 +40,32 @@ pub fn first_choice(completion: &Members) -> Result<Members, ConvertError> {
 pub fn to_response(
     params: &Members,
     completion: &Members,
+    options: ResponseOptions<'_>,
     id: &mut dyn FnMut() -> String,
     now: f64,
 ) -> Result<Raw, ConvertError> {
     let choice = first_choice(completion)?;
     let message = object(&choice, "message").ok_or_else(|| ConvertError::new("the completion has no message"))?;
     let mut content = message.get_set("content").map(super::content_text).unwrap_or_default();
-    let mut reasoning = reasoning_of(&message);
-    if reasoning.is_none()
-        && let Some((inner, rest)) = split_think(&content)
-    {
-        reasoning = Some(inner.to_owned());
+    let mut thoughts: Vec<String> = Vec::new();
+    match reasoning_of(&message) {
+        Some(reasoning) if options.continued => content.insert_str(0, &reasoning),
+        // In tags first, so that tags within the reasoning mean the same as on the chat route.
+        Some(reasoning) if options.think_tags => content.insert_str(0, &format!("{THINK}{reasoning}{END_OF_THINK}")),
+        Some(reasoning) => thoughts.push(reasoning),
+        None => {}
+    }
+    if options.think_tags {
+        let (found, rest) = split_think(&content);
+        thoughts.extend(found.into_iter().map(str::to_owned));
         content = rest;
     }
-    let reasoning = reasoning.filter(|text| !text.is_empty());
     let refusal = string(&message, "refusal").filter(|text| !text.is_empty());
     let calls = list(&message, "tool_calls");
 
     let mut items: Vec<Members> = Vec::new();
-    if let Some(text) = &reasoning {
-        items.push(reasoning_item(&id(), text));
+    if !thoughts.is_empty() {
+        items.push(reasoning_item(&id(), &thoughts));
     }
     if !content.is_empty() || refusal.is_some() || (items.is_empty() && calls.is_empty()) {
         items.push(message_item(&id(), &content, refusal.as_deref()));
@@ -72,11 +89,7 @@ pub fn to_response(
         &Answer {
             id: &format!("resp_{}", id()),
             created_at: created.unwrap_or(now),
-            model: completion
-                .get_set("model")
-                .or_else(|| params.get_set("model"))
-                .cloned()
-                .unwrap_or_else(|| Raw::from_value("")),
+            model: Raw::from_value(options.model),
             output: output.bytes(),
             incomplete,
             usage: object(completion, "usage").map(|usage| usage_of(&usage).to_raw()),
@@ -91,13 +104,19 @@ pub(crate) fn reasoning_of(message: &Members) -> Option<String> {
         .find_map(|name| string(message, name).filter(|text| !text.is_empty()))
 }
 
-fn reasoning_item(id: &str, text: &str) -> Members {
-    let mut part = ObjectWriter::with_capacity(text.len() + 40);
-    part.string("text", text);
-    part.string("type", "summary_text");
+fn reasoning_item(id: &str, texts: &[String]) -> Members {
+    let parts: Vec<Raw> = texts
+        .iter()
+        .map(|text| {
+            let mut part = ObjectWriter::with_capacity(text.len() + 40);
+            part.string("text", text);
+            part.string("type", "summary_text");
+            part.finish()
+        })
+        .collect();
     let mut item = Members::new();
     item.set("id", Raw::from_value(&format!("rs_{id}")));
-    item.set("summary", array(&[part.finish()]));
+    item.set("summary", array(&parts));
     item.set("type", Raw::from_value("reasoning"));
     item
 }
@@ -152,15 +171,18 @@ fn call_item(call: &Members, id: &mut dyn FnMut() -> String) -> Result<Members, 
 
 fn usage_of(usage: &Members) -> Usage {
     let count = |members: &Members, name: &str| members.get_set(name).and_then(|value| value.read::<u64>().ok());
-    let detail =
-        |group: &str, name: &str| Some(object(usage, group).and_then(|group| count(&group, name)).unwrap_or(0));
+    // Some providers have a name of their own beside the counts. What nobody says is unknown, not none.
+    let detail = |group: &str, name: &str, others: &[&str]| {
+        let nested = object(usage, group).and_then(|group| count(&group, name));
+        nested.or_else(|| others.iter().find_map(|other| count(usage, other)))
+    };
     let input = count(usage, "prompt_tokens").unwrap_or(0);
     let output = count(usage, "completion_tokens").unwrap_or(0);
     Usage {
         input,
-        cached: detail("prompt_tokens_details", "cached_tokens"),
+        cached: detail("prompt_tokens_details", "cached_tokens", &["cached_input_tokens", "cache_read_input_tokens"]),
         output,
-        reasoning: detail("completion_tokens_details", "reasoning_tokens"),
+        reasoning: detail("completion_tokens_details", "reasoning_tokens", &["reasoning_output_tokens"]),
         total: count(usage, "total_tokens").unwrap_or(input + output),
     }
 }
@@ -182,10 +204,11 @@ pub fn collect_tokens(completion: &Members) -> Result<Collected, ConvertError> {
     let mut tokens = Members::new();
     super::copy_token_data(&message, &mut tokens);
     if TOKEN_FIELDS[..3].iter().all(|name| tokens.get(name).is_some()) {
+        same_length(&tokens)?;
         return Ok(Collected::Whole(tokens));
     }
-    for name in &TOKEN_FIELDS[..3] {
-        tokens.remove(name);
+    if TOKEN_FIELDS[..3].iter().any(|name| tokens.get(name).is_some()) {
+        return Err(ConvertError::new("the message of the completion has a part of the token data only"));
     }
     if tokens.get("routed_experts").is_none()
         && let Some(experts) = choice.get_set("routed_experts")
@@ -200,7 +223,11 @@ pub fn collect_tokens(completion: &Members) -> Result<Collected, ConvertError> {
     let mut log_probs = Vec::with_capacity(chosen.len() * 12 + 2);
     write_list(&mut log_probs, chosen.iter().map(|token| token.logprob.get()));
     let prompt = completion.get_set("prompt_token_ids").or_else(|| choice.get_set("prompt_token_ids"));
-    let whole = match (prompt, choice.get_set("token_ids")) {
+    let generation = choice.get_set("token_ids");
+    if prompt.is_some() != generation.is_some() {
+        return Err(ConvertError::new("the completion has only one of `prompt_token_ids` and `token_ids`"));
+    }
+    let whole = match (prompt, generation) {
         (Some(prompt), Some(generation)) => {
             tokens.set("prompt_token_ids", prompt.clone());
             tokens.set("generation_token_ids", generation.clone());
@@ -224,7 +251,21 @@ pub fn collect_tokens(completion: &Members) -> Result<Collected, ConvertError> {
         }
     };
     tokens.set("generation_log_probs", Raw::trusted(log_probs));
+    same_length(&tokens)?;
     Ok(if whole { Collected::Whole(tokens) } else { Collected::WithoutPrompt(tokens) })
+}
+
+/// Every generated token has its log probability. The lists are counted, not read.
+fn same_length(tokens: &Members) -> Result<(), ConvertError> {
+    let [ids, log_probs] = ["generation_token_ids", "generation_log_probs"]
+        .map(|name| tokens.get(name).filter(|list| list.is_array()).map(|list| scan::elements(list.bytes()).count()));
+    match (ids, log_probs) {
+        (Some(ids), Some(log_probs)) if ids == log_probs => Ok(()),
+        (Some(ids), Some(log_probs)) => Err(ConvertError::new(format!(
+            "the completion has {ids} generated tokens, but {log_probs} log probabilities"
+        ))),
+        _ => Err(ConvertError::new("the token data of the completion are not lists")),
+    }
 }
 
 /// One token of the log probabilities; the number stays the text that it was.

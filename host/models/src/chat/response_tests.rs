@@ -19,9 +19,15 @@ fn counter() -> impl FnMut() -> String {
     }
 }
 
-fn convert(completion: Value) -> Value {
-    let raw = to_response(&Members::new(), &members(&completion), &mut counter(), 5.0).expect("convertible");
+const OPTIONS: ResponseOptions<'_> = ResponseOptions { model: "policy", think_tags: true, continued: false };
+
+fn convert_with(completion: Value, options: ResponseOptions<'_>) -> Value {
+    let raw = to_response(&Members::new(), &members(&completion), options, &mut counter(), 5.0).expect("convertible");
     raw.read().expect("JSON")
+}
+
+fn convert(completion: Value) -> Value {
+    convert_with(completion, OPTIONS)
 }
 
 fn output(message: Value) -> Value {
@@ -33,8 +39,24 @@ fn said(id: u32, text: &str) -> Value {
         "content": [{"type": "output_text", "text": text, "annotations": []}]})
 }
 
+fn thoughts(id: u32, texts: &[&str]) -> Value {
+    let parts: Vec<Value> = texts.iter().map(|text| json!({"type": "summary_text", "text": text})).collect();
+    json!({"type": "reasoning", "id": format!("rs_{id}"), "summary": parts})
+}
+
 fn thought(id: u32, text: &str) -> Value {
-    json!({"type": "reasoning", "id": format!("rs_{id}"), "summary": [{"type": "summary_text", "text": text}]})
+    thoughts(id, &[text])
+}
+
+#[test]
+fn tags_are_text_when_no_parser_is_configured_and_reasoning_is_text_when_a_message_goes_on() {
+    let completion = |message: Value| json!({"choices": [{"message": message, "finish_reason": "stop"}]});
+    let plain = ResponseOptions { think_tags: false, ..OPTIONS };
+    let tagged = convert_with(completion(json!({"content": "<think>r</think>a"})), plain);
+    assert_eq!(tagged["output"], json!([said(1, "<think>r</think>a")]));
+    let continued = ResponseOptions { continued: true, ..OPTIONS };
+    let went_on = convert_with(completion(json!({"content": " end", "reasoning": "the"})), continued);
+    assert_eq!(went_on["output"], json!([said(1, "the end")]));
 }
 
 #[test]
@@ -47,6 +69,8 @@ fn messages_become_items() {
         (json!({"content": "a", "reasoning_content": "r"}), json!([thought(1, "r"), said(2, "a")])),
         (json!({"content": "a", "reasoning": "r"}), json!([thought(1, "r"), said(2, "a")])),
         (json!({"content": "<think>r</think>\na"}), json!([thought(1, "r"), said(2, "\na")])),
+        (json!({"content": "<think>r</think>a<think>s</think>"}), json!([thoughts(1, &["r", "s"]), said(2, "a")])),
+        (json!({"content": "<think>s</think>a", "reasoning": "r"}), json!([thoughts(1, &["r", "s"]), said(2, "a")])),
         (json!({"content": null, "reasoning_content": "r"}), json!([thought(1, "r")])),
         (json!({"content": null}), json!([said(1, "")])),
         (json!({"content": "", "tool_calls": [call]}), json!([called])),
@@ -76,8 +100,9 @@ fn the_rest_of_a_completion_is_mapped() {
     assert_eq!(
         response["usage"],
         json!({"input_tokens": 3, "input_tokens_details": {"cached_tokens": 2}, "output_tokens": 4,
-            "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 7})
+            "output_tokens_details": {"reasoning_tokens": null}, "total_tokens": 7})
     );
+    assert_eq!(response["model"], "policy");
     assert_eq!(convert(completion("content_filter"))["incomplete_details"], json!({"reason": "content_filter"}));
     assert_eq!(convert(completion("tool_calls"))["status"], "completed");
 }
@@ -118,6 +143,24 @@ fn tokens_are_found_in_all_three_places() {
     let none = r#"{"choices":[{"message":{},"logprobs":{"content":[]}}]}"#;
     let Ok(Collected::WithoutPrompt(tokens)) = collect(none) else { panic!("without prompt") };
     assert_eq!(text(&tokens), r#"{"generation_token_ids":[],"generation_log_probs":[]}"#);
+    for (wrong, text) in [
+        (r#"{"choices":[{"message":{"prompt_token_ids":[1]}}]}"#, "a part of the token data only"),
+        (
+            r#"{"choices":[{"message":{"prompt_token_ids":[1],"generation_token_ids":[1,2],"generation_log_probs":[0]}}]}"#,
+            "2 generated tokens, but 1 log probabilities",
+        ),
+        (
+            r#"{"prompt_token_ids":[1],"choices":[{"message":{},"logprobs":{"content":[]}}]}"#,
+            "only one of `prompt_token_ids` and `token_ids`",
+        ),
+        (
+            r#"{"prompt_token_ids":[1],"choices":[{"message":{},"token_ids":[7],"logprobs":{"content":[]}}]}"#,
+            "1 generated tokens, but 0 log probabilities",
+        ),
+    ] {
+        let error = collect(wrong).expect_err(wrong);
+        assert!(error.contains(text), "{error}");
+    }
     assert!(collect(r#"{"choices":[{"message":{},"logprobs":null}]}"#).is_err());
     assert!(collect(r#"{"choices":[{"message":{},"logprobs":{"content":[{"token":"hi","logprob":0}]}}]}"#).is_err());
 }
@@ -149,7 +192,7 @@ proptest! {
             r#"{{"choices":[{{"message":{{"content":"x","prompt_token_ids":{prompt},"generation_token_ids":{ids},"generation_log_probs":{log_probs}}}}}]}}"#
         );
         let completion = Raw::parse(Bytes::from(completion)).unwrap().members().unwrap();
-        let response = to_response(&Members::new(), &completion, &mut counter(), 0.0).unwrap();
+        let response = to_response(&Members::new(), &completion, OPTIONS, &mut counter(), 0.0).unwrap();
         let items = response.members().unwrap().get("output").unwrap().elements().unwrap();
         let mut request = ModelRequest::parse(Bytes::from_static(br#"{"input":"q"}"#)).unwrap();
         request.input.extend(items);

@@ -31,8 +31,9 @@ pub struct Policy {
     pub circuit_failures: u32,
     /// `circuit_breaker_cooldown_s`: how long it is left alone at first; doubles up to a minute.
     pub circuit_cooldown: Duration,
-    /// `max_concurrent_requests` (or `num_concurrent_requests`): calls under way at a time; others wait.
-    pub max_concurrent: usize,
+    /// `max_concurrent_requests` (or `num_concurrent_requests`): calls under way at a time; others wait. Without it
+    /// the limit is that of every upstream, [`max_per_upstream`](super::OutboundSettings::max_per_upstream).
+    pub max_concurrent: Option<usize>,
     /// `max_waiting_requests`: calls that may wait for their turn; more are refused.
     pub max_waiting: usize,
     /// `max_response_bytes`: the largest body that is read.
@@ -51,7 +52,7 @@ impl Default for Policy {
             more_retry_statuses: BTreeSet::new(),
             circuit_failures: 20,
             circuit_cooldown: Duration::from_secs(2),
-            max_concurrent: 1024,
+            max_concurrent: None,
             max_waiting: 65_536,
             max_response_bytes: 256 << 20,
         }
@@ -94,7 +95,10 @@ impl Policy {
                 Some(count) => u32::try_from(count).unwrap_or(u32::MAX),
             },
             circuit_cooldown: settings.seconds("circuit_breaker_cooldown_s")?.unwrap_or(default.circuit_cooldown),
-            max_concurrent: positive(concurrency, default.max_concurrent)?.min(tokio::sync::Semaphore::MAX_PERMITS),
+            max_concurrent: match settings.count(concurrency)? {
+                None => None,
+                Some(_) => Some(positive(concurrency, 1)?),
+            },
             max_waiting: match settings.count("max_waiting_requests")? {
                 None => default.max_waiting,
                 Some(count) => usize::try_from(count).unwrap_or(usize::MAX),

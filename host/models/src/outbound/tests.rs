@@ -200,7 +200,7 @@ async fn an_invalid_key_and_a_spent_quota_end_all_calls() {
 #[tokio::test(start_paused = true)]
 async fn calls_wait_for_their_turn_but_not_without_end() {
     let policy = Policy {
-        max_concurrent: 1,
+        max_concurrent: Some(1),
         max_waiting: 1,
         max_attempts: 1,
         attempt_timeout: 10 * SECOND,

@@ -119,7 +119,7 @@ impl Upstream {
                     return Ok(answered);
                 }
             };
-            let read = self.read(body, limit).await.and_then(|body| {
+            let read = self.read(body, announced(&headers), limit).await.and_then(|body| {
                 if repeat == Repeat::Always && Raw::parse(body.clone()).is_err() {
                     return Err(Failure::new(
                         FailureKind::Garbage,
@@ -300,7 +300,7 @@ impl Upstream {
         }
         let Opened { status, headers, body } = opened;
         let wait = retry_after(&headers, SystemTime::now());
-        let body = match self.read(body, limit).await {
+        let body = match self.read(body, announced(&headers), limit).await {
             Ok(body) => body,
             Err(failure) => {
                 pass.failed();
@@ -326,8 +326,8 @@ impl Upstream {
         }
     }
 
-    /// Reads a body up to the limits.
-    async fn read(&self, mut body: BodyStream, limit: Instant) -> Result<Bytes, Failure> {
+    /// Reads a body up to the limits. `announced` is its length as the upstream says, for one buffer of that size.
+    async fn read(&self, mut body: BodyStream, announced: usize, limit: Instant) -> Result<Bytes, Failure> {
         let mut whole: Option<Bytes> = None;
         let mut buffer = BytesMut::new();
         loop {
@@ -346,6 +346,7 @@ impl Upstream {
                 None if buffer.is_empty() => whole = Some(chunk),
                 first => {
                     if let Some(first) = first {
+                        buffer.reserve(announced.min(self.policy.max_response_bytes).min(LARGEST_RESERVATION));
                         buffer.extend_from_slice(&first);
                     }
                     buffer.extend_from_slice(&chunk);
@@ -367,6 +368,15 @@ impl Upstream {
         fault.retry_after = failure.wait.map(|wait| u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).max(1));
         fault
     }
+}
+
+/// What is reserved at once for a body, whatever its `Content-Length` promises.
+const LARGEST_RESERVATION: usize = 64 << 20;
+
+/// `Content-Length`, or 0.
+fn announced(headers: &HeaderMap) -> usize {
+    let length = headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
 /// Something with a status to count.

@@ -5,8 +5,8 @@ use gym_protocol::raw::write_array;
 use gym_protocol::{Members, Raw};
 
 use super::settings::VllmSettings;
-use crate::chat::request::{ChatRequest, split_think};
-use crate::chat::{ConvertError, TOKEN_FIELDS, content_text, object, string};
+use crate::chat::request::{ChatRequest, array, split_think};
+use crate::chat::{ConvertError, TOKEN_FIELDS, object, string};
 use crate::openai::underlay;
 
 /// Applies the settings to a request. Audio is not looked at here.
@@ -23,9 +23,18 @@ pub(super) fn prepare(settings: &VllmSettings, mut chat: ChatRequest) -> Result<
     chat.params.remove("chat_template_kwargs");
     if settings.forward_request_chat_template_kwargs {
         overlay(&mut kwargs, &own);
-        overlay(&mut kwargs, &in_metadata);
-    } else if !own.is_empty() || !in_metadata.is_empty() {
+    } else if !own.is_empty() {
         tracing::warn!(model = settings.model, "dropped the chat_template_kwargs of a request");
+    }
+    overlay(&mut kwargs, &in_metadata);
+    if !settings.strict_tools
+        && let Some(tools) = chat.params.get_set("tools").map(without_strict)
+    {
+        chat.params.set("tools", tools);
+    }
+    let choices = chat.params.get_set("n").map(Raw::as_str);
+    if settings.return_token_id_information && choices.is_some_and(|n| n != "1") {
+        return Err(ConvertError::new("token data is collected of one choice only: `n` must be 1"));
     }
     let mut extra_body = settings.extra_body.clone();
     overlay(&mut extra_body, &json_text(&metadata, "extra_body")?);
@@ -81,16 +90,54 @@ fn prepare_message(settings: &VllmSettings, message: &mut Members) {
         return;
     }
     let Some(content) = message.get_set("content") else { return };
-    let Some((reasoning, rest)) = split_think(&content_text(content)).map(|(inner, rest)| (inner.to_owned(), rest))
-    else {
-        return;
-    };
-    message.set("content", Raw::from_value(&rest));
+    let Some((reasoning, content)) = without_think(content) else { return };
+    message.set("content", content);
     if settings.uses_interleaved_reasoning {
         for name in settings.reasoning_field.names() {
             message.set(name, Raw::from_value(&reasoning));
         }
     }
+}
+
+/// The first reasoning in the tags of a content, and the content without any tags; a list of parts stays one.
+fn without_think(content: &Raw) -> Option<(String, Raw)> {
+    let Ok(parts) = content.elements() else {
+        let text: String = content.read().ok()?;
+        let (thoughts, rest) = split_think(&text);
+        return Some((thoughts.first()?.to_string(), Raw::from_value(&rest)));
+    };
+    let mut first = None;
+    let parts: Vec<Raw> = parts
+        .into_iter()
+        .map(|part| {
+            let Some(mut members) = part.members().ok() else { return part };
+            let text = string(&members, "text").unwrap_or_default();
+            let (thoughts, rest) = split_think(&text);
+            let Some(thought) = thoughts.first() else { return part };
+            first.get_or_insert_with(|| thought.to_string());
+            members.set("text", Raw::from_value(&rest));
+            members.to_raw()
+        })
+        .collect();
+    Some((first?, array(&parts)))
+}
+
+/// Tools without `strict`, which vLLM does not know but some chat templates would print.
+fn without_strict(tools: &Raw) -> Raw {
+    let tools: Vec<Raw> = tools.elements().unwrap_or_default();
+    let plain: Vec<Raw> = tools
+        .into_iter()
+        .map(|tool| {
+            let changed = tool.members().ok().and_then(|mut members| {
+                let mut function = object(&members, "function")?;
+                function.remove("strict")?;
+                members.set("function", function.to_raw());
+                Some(members.to_raw())
+            });
+            changed.unwrap_or(tool)
+        })
+        .collect();
+    array(&plain)
 }
 
 /// The tokens so far: prompt and answer of the last message that has token data.

@@ -65,13 +65,13 @@ pub struct VllmSettings {
     pub reasoning_field: ReasoningField,
     /// Send the tokens so far as `required_prefix_token_ids`, and check that the engine went on from them.
     pub supply_prefix_token_ids: bool,
-    /// Pass on the `chat_template_kwargs` of requests.
+    /// Pass on the `chat_template_kwargs` of chat requests. Those in `metadata` are always passed on.
     pub forward_request_chat_template_kwargs: bool,
     /// Go on writing a last message of the assistant.
     pub continue_final_assistant_message: bool,
     /// A prompt that is too long is an error, not an empty answer.
     pub propagate_context_overflow_errors: bool,
-    /// Send the session's id as `conversation_id`.
+    /// Send the session's id as `conversation_params.conversation_id`.
     pub forward_session_id_as_conversation_id: bool,
     /// Keep `strict` of tools, which vLLM does not know.
     pub strict_tools: bool,
@@ -152,7 +152,7 @@ impl VllmSettings {
             use_completions_api: settings.flag("use_completions_api", false)?,
             reasoning_field,
             supply_prefix_token_ids: settings.flag("supply_prefix_token_ids", false)?,
-            forward_request_chat_template_kwargs: settings.flag("forward_request_chat_template_kwargs", true)?,
+            forward_request_chat_template_kwargs: settings.flag("forward_request_chat_template_kwargs", false)?,
             continue_final_assistant_message: settings.flag("continue_final_assistant_message", false)?,
             propagate_context_overflow_errors: settings.flag("propagate_context_overflow_errors", false)?,
             forward_session_id_as_conversation_id: settings.flag("forward_session_id_as_conversation_id", false)?,

@@ -48,22 +48,25 @@ async fn a_response_comes_from_a_chat_completion() {
     assert_eq!((&response["user"], &response["usage"]), (&json!("u"), &Value::Null));
     let seen = &upstream.seen()[0];
     assert_eq!((seen.path.as_str(), seen.header("authorization")), ("/v1/chat/completions", Some("Bearer k")));
-    assert_eq!(seen.json(), json!({"messages": [{"role": "user", "content": "q"}], "user": "u", "model": "m"}));
+    let part = json!({"type": "text", "text": "q"});
+    assert_eq!(seen.json(), json!({"messages": [{"role": "user", "content": [part]}], "user": "u", "model": "m"}));
 }
 
 #[tokio::test]
 async fn settings_and_metadata_shape_the_body() {
     let block = json!({"extra_body": {"top_k": 5, "temperature": 0.1}, "sampling_overrides": {"top_p": 0.25},
         "chat_template_kwargs": {"a": 1, "b": 2}});
-    let body = json!({"input": "q", "temperature": 0.5, "top_p": 1.0,
+    let body = json!({"input": [{"role": "user", "content": "q"}], "temperature": 0.5, "top_p": 1.0,
         "metadata": {"extra_body": "{\"seed\": 7, \"top_k\": 6}", "chat_template_kwargs": "{\"b\": 3}"}});
     assert_eq!(
         sent(block, body.clone()).await,
         json!({"messages": [{"role": "user", "content": "q"}], "top_k": 6, "seed": 7, "temperature": 0.5, "top_p": 0.25,
             "metadata": body["metadata"], "model": "m", "chat_template_kwargs": {"a": 1, "b": 3}})
     );
-    let dropped = json!({"forward_request_chat_template_kwargs": false});
-    assert_eq!(sent(dropped, body).await.get("chat_template_kwargs"), None);
+    let other = json!({"input": "q", "chat_template_kwargs": {"b": 4}});
+    assert_eq!(sent(json!({}), other.clone()).await.get("chat_template_kwargs"), None);
+    let forwarded = json!({"forward_request_chat_template_kwargs": true});
+    assert_eq!(sent(forwarded, other).await["chat_template_kwargs"], json!({"b": 4}));
     let (status, _) =
         respond(&model("http://127.0.0.1:9", json!({})), json!({"input": "q", "metadata": {"extra_body": "not json"}}))
             .await;
@@ -122,7 +125,8 @@ async fn tokens_are_collected_with_the_help_of_tokenize() {
     assert_eq!(seen[1].path, "/tokenize");
     assert_eq!(
         seen[1].json(),
-        json!({"model": "m", "messages": [{"role": "user", "content": "q"}], "chat_template_kwargs": {"x": 1}})
+        json!({"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "q"}]}],
+            "chat_template_kwargs": {"x": 1}})
     );
 }
 
@@ -147,7 +151,7 @@ async fn token_data_of_earlier_turns_is_sent_back_unless_it_is_not_collected() {
     assert_eq!(
         body["messages"][1],
         json!({"role": "assistant", "content": "a", "prompt_token_ids": [1, 2], "generation_token_ids": [3],
-            "generation_log_probs": [-0.5]})
+            "generation_log_probs": [-0.5], "routed_experts": "x"})
     );
     assert_eq!(body["required_prefix_token_ids"], json!([1, 2, 3]));
     let request = ModelRequest::parse(Bytes::from(json!({"input": input}).to_string())).unwrap();
@@ -230,8 +234,7 @@ async fn a_native_engine_gets_the_responses_request() {
     assert_eq!(upstream.seen()[0].path, "/v1/responses");
     assert_eq!(
         upstream.seen()[0].json(),
-        json!({"input": [{"type": "message", "role": "user", "content": "q"}], "top_k": 1,
-            "chat_template_kwargs": {"a": 1}, "model": "m"})
+        json!({"input": "q", "top_k": 1, "chat_template_kwargs": {"a": 1}, "model": "m"})
     );
 }
 

@@ -5,11 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gym_agents::{Reply, Route};
-use gym_data::metrics::{Aggregate, MetricOptions, MetricsError, aggregate};
-use gym_protocol::{
-    Fault, FaultKind, Raw, scan,
-    validate::{Errors, Path},
-};
+use gym_data::metrics::{Aggregate, MetricOptions, MetricsError, aggregate, verify_replies};
+use gym_protocol::{Fault, FaultKind, Raw, scan};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
@@ -23,7 +20,7 @@ impl Server {
     }
 
     async fn try_aggregate(self: &Arc<Self>, payload: Payload<'_>) -> Result<Reply, Failure> {
-        let replies = verify_replies(&payload.object()?)?;
+        let replies = verify_replies(&payload.object()?).map_err(Failure::Invalid)?;
         let server = self.clone();
         // Thousands of replies take a while; other requests must not wait for them.
         let work = tokio::task::spawn_blocking(move || {
@@ -78,28 +75,6 @@ impl Server {
         }
         Ok(())
     }
-}
-
-/// `verify_responses`: a list of objects.
-fn verify_replies(body: &Raw) -> Result<Vec<Raw>, Failure> {
-    let mut errors = Errors::new();
-    let path = Path::Name(&Path::Body, "verify_responses");
-    let mut replies = Vec::new();
-    match scan::member(body.bytes(), "verify_responses") {
-        None => errors.missing(&path, body.bytes()),
-        Some(list) if scan::kind(list) != scan::Kind::Array => {
-            errors.add("list_type", &path, "Input should be a valid list", list);
-        }
-        Some(list) => {
-            for (index, reply) in scan::elements(list).enumerate() {
-                if scan::kind(reply) != scan::Kind::Object {
-                    errors.add("dict_type", &Path::Index(&path, index), "Input should be a valid dictionary", reply);
-                }
-                replies.push(Raw::trusted(body.bytes().slice_ref(reply)));
-            }
-        }
-    }
-    if errors.is_empty() { Ok(replies) } else { Err(Failure::Invalid(errors.into_vec())) }
 }
 
 /// `{"tasks":[[reply,…],…],"agent_metrics":{…}}`: replies that are measurements, by task.

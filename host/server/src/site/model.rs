@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use gym_agents::ports::{Cookie, Cookies, Model, ModelRoute, Reply, RequestContext, Streamed};
-use gym_protocol::{Fault, Members, ModelRequest, Raw};
+use gym_protocol::{Fault, Members, ModelRequest, Raw, responses::check_create_params, validate::detail_body};
 
 use super::{
     Call, Site,
@@ -83,10 +83,24 @@ enum Input {
 /// Only Responses bodies are taken apart here; the other two are read where they are answered.
 fn checked(route: ModelRoute, body: Bytes) -> Result<Input, Reply> {
     match route {
-        ModelRoute::Responses => input_of(route, errors::object_body(body)?),
+        ModelRoute::Responses => {
+            let params = errors::object_body(body)?;
+            check_params(&params)?;
+            input_of(route, params)
+        }
         ModelRoute::Chat => Ok(Input::Chat(body)),
         ModelRoute::Messages => Ok(Input::Messages(body)),
     }
+}
+
+/// Refuses unknown params and params of a wrong type, as NeMo Gym's servers do unless a stream is asked for. The items
+/// are not looked at here: most of a long request is in them, and who answers reads them anyway.
+fn check_params(params: &Members) -> Result<(), Reply> {
+    let mut without_items = params.clone();
+    if without_items.get("input").is_some_and(Raw::is_array) {
+        without_items.set("input", Raw::trusted("[]"));
+    }
+    check_create_params(&without_items.to_raw()).map_err(|errors| Reply::new(422, detail_body(&errors)))
 }
 
 fn input_of(route: ModelRoute, params: Members) -> Result<Input, Reply> {
