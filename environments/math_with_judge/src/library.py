@@ -5,9 +5,13 @@ import contextlib
 import io
 import logging
 import sys
+from functools import lru_cache
 
+from antlr4 import CommonTokenStream
+from antlr4.atn.PredictionMode import PredictionMode
 from gym_host_sdk import Fault
-from math_verify import grader
+from latex2sympy2_extended import latex2sympy2
+from math_verify import grader, parser
 from math_verify.metric import math_metric
 from math_verify.parser import ExprExtractionConfig, LatexExtractionConfig
 from sympy.core.cache import clear_cache
@@ -19,6 +23,30 @@ _metric = math_metric(
     gold_extraction_target=(LatexExtractionConfig(),),
     pred_extraction_target=(ExprExtractionConfig(), LatexExtractionConfig()),
 )
+
+
+class _Parser(latex2sympy2.PSParser):
+    """The library's parser, in two stages, as ANTLR's documentation proposes. The simple prediction either finds the same
+    tree as the full one, at a fraction of the time, or ends with a syntax error; then the full one has the last word."""
+
+    def math(self):
+        simulator = self._interp
+        simulator.predictionMode = PredictionMode.SLL
+        try:
+            return super().math()
+        except Exception:
+            # From the first character: a lexer that has met an error would go on behind it.
+            lexer = self.getTokenStream().tokenSource
+            lexer.reset()
+            self.setTokenStream(CommonTokenStream(lexer))
+            simulator.predictionMode = PredictionMode.LL
+            return super().math()
+
+
+latex2sympy2.PSParser = _Parser
+# The library keeps what it read last, 20 expressions. Many attempts at one task have the same expected answer, and often the
+# same answer.
+parser.parse_latex_cached = lru_cache(maxsize=500)(parser.parse_latex_cached.__wrapped__)
 
 
 def compare(expected: str, said: str) -> tuple[float, str | None]:

@@ -2,7 +2,7 @@
 """What one grading costs in a Python environment: natively and warm, natively in a forked process for every call with its
 result polled every 50 ms, and over HTTP in a component.
 
-    python calls.py --app FOLDER --rows rows.jsonl [--url http://127.0.0.1:PORT --pid PID] [--clients 64] [--seconds 5]
+    python calls.py --app FOLDER --rows rows.jsonl [--url http://127.0.0.1:PORT --pid PID] [--clients 64] [--seconds 5] [--config JSON]
 
 FOLDER has the environment's `app.py`; its packages must be installed for this interpreter. Each row is a body of
 `/verify`. With `--url` the environment is measured as it is served there, and with the process id also its CPU time.
@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--app", type=Path, required=True)
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--url")
+    parser.add_argument("--config", type=json.loads, default={}, help="the server's configuration as JSON, for the native calls")
     parser.add_argument("--pid", type=int)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=5.0)
@@ -39,12 +40,12 @@ def main() -> None:
     sys.dont_write_bytecode = True
     sys.path[:0] = [str(SDK), str(options.app)]
     begun = time.process_time()
-    from gym_host_sdk import Instance, Server
+    from gym_host_sdk import Instance, Server, TestHost
 
     import app
 
     assert app
-    instance = Instance(Server.declared[-1])
+    instance = Instance(Server.declared[-1], TestHost(options.config))
     instance.verify(rows[0])
     shown("native, first call", [time.process_time() - begun], time.process_time() - begun, time.process_time() - begun)
     native(instance, rows, options.seconds)
