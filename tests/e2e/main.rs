@@ -9,6 +9,7 @@
 
 mod attach;
 mod bad_upstream;
+mod code;
 mod collect;
 mod commands;
 mod conformance;

@@ -142,6 +142,61 @@ fn the_standard_library_is_there_at_any_time() {
 }
 
 #[test]
+fn programs_run_apart_and_their_functions_are_called_one_by_one() {
+    let host = probe("{}");
+    let url = host.url("probe");
+    let mut client = seeded(&url, 1);
+    let mut told = |code: &str| tell(&mut client, &url, &format!("from gym_host_sdk import *\n{code}")).json();
+    let run = r#"
+run = cx.run_code(Program('import sys\nprint(input(), sys.argv[1], open("f").read())', 'a', ['b'], {'f': b'c'}))
+result = [run.ending.name, run.status, run.stdout, run.stderr]"#;
+    assert_eq!(told(run), json!(["EXITED", 0, "a b c\n", ""]));
+    let late = r"
+run = cx.run_code(Program('print(1, flush=True)\nwhile True: pass', cpu_ms=200))
+result = [run.ending.name, run.status, run.stdout, run.cpu_seconds < 2]";
+    assert_eq!(told(late), json!(["OUT_OF_TIME", null, "1\n", true]));
+    let called = "result = cx.run_code(Program('def f(a, b): return {a: b}', call=('f', ['x', [1]]))).result()";
+    assert_eq!(told(called), json!({"x": [1]}));
+    let process = r"
+process, run = cx.start_code('seen = []\ndef see(x):\n    seen.append(x)\n    print(x)\n    return seen\ndef end(): raise SystemExit(2)')
+with process:
+    result = [run.status, process.call('see', 1).result(), process.call('see', 2).stdout]
+    result += [process.call('end').status, process.call('see', 3).result()]
+try:
+    process.call('see', 4)
+except RunFailure as failure:
+    result.append(failure.kind)";
+    assert_eq!(told(process), json!([0, [1], "2\n", 2, [1, 2, 3], "unavailable"]));
+    let unknown = "
+try:
+    cx.run_code('1', runner='ruby')
+except RunFailure as failure:
+    result = failure.kind";
+    assert_eq!(told(unknown), json!("unknown-runner"));
+    // Event loops and threads, in a component that has neither sockets nor a second thread.
+    let loops = r#"
+run = cx.run_code("""
+import asyncio, threading, concurrent.futures
+async def late(n):
+    await asyncio.sleep(n)
+    return n
+async def main():
+    print(await asyncio.gather(late(20), late(10)), await asyncio.to_thread(len, 'abc'))
+    try:
+        await asyncio.wait_for(asyncio.Event().wait(), 5)
+    except TimeoutError:
+        print('late')
+asyncio.run(main())
+thread = threading.Thread(target=print, args=['thread'])
+thread.start(); thread.join()
+with concurrent.futures.ThreadPoolExecutor() as pool:
+    print(list(pool.map(abs, [-1, 2])), thread.is_alive())
+""")
+result = [run.stdout, run.stderr]"#;
+    assert_eq!(told(loops), json!(["[20, 10] 3\nlate\nthread\n[1, 2] False\n", ""]));
+}
+
+#[test]
 fn what_python_does_without_end_costs_its_own_session_only() {
     let host = probe("{cpu_ms: 400}");
     let url = host.url("probe");

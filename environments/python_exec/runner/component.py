@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The component: what the host calls."""
 
+import one_thread
 import runner
 from standard_library import import_everything
 from wit_world import exports
@@ -14,5 +15,10 @@ class Runner(exports.Runner):
         outcome = runner.run(program.source, program.arguments, files, call)
         return Finished(outcome.status, outcome.returned)
 
+    def call(self, function):
+        outcome = runner.call(function.name, function.arguments)
+        return Finished(outcome.status, outcome.returned)
+
 
 import_everything()
+one_thread.install()

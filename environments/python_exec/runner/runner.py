@@ -37,19 +37,35 @@ def run(source, arguments=(), files=(), call=None):
     main.__file__ = NAME
     sys.modules["__main__"] = main
     linecache.cache[NAME] = (len(source), None, source.splitlines(keepends=True), NAME)
+
+    def execute():
+        _program[:] = main.__dict__, source
+        _exec(_compile(source, NAME, "exec", dont_inherit=True), main.__dict__)
+        return call and _result(*_program, *call)
+
+    return _outcome(execute)
+
+
+def call(function, arguments):
+    """Call a function of the program that `run` has executed, with JSON texts."""
+    return _outcome(lambda: _result(*_program, function, arguments))
+
+
+# The names and the text of the program that was run.
+_program = []
+
+
+def _outcome(work):
     try:
-        status, returned = _run(source, main.__dict__, call)
+        status, returned = _ended(work)
     finally:
         flushed = _flush(sys.stdout) and _flush(sys.stderr)
     return Outcome(status if flushed or status else 120, returned)
 
 
-def _run(source, names, call):
+def _ended(work):
     try:
-        _exec(_compile(source, NAME, "exec", dont_inherit=True), names)
-        if call is None:
-            return 0, None
-        return 0, _result(names, source, *call)
+        return 0, work()
     except SystemExit as error:
         return _exit_status(error), None
     except BaseException as error:  # whatever a program raises is its end

@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     failure::{Fault, ModelFailure},
     network::{Channel, HttpReply, HttpRequest, NetworkFailure},
-    program::{Program, Run, RunFailure},
+    program::{Process, Program, Run, RunFailure},
     response::Response,
     rng::Rng,
 };
@@ -49,6 +49,10 @@ pub trait Host {
     fn respond(&self, server: &str, request: &str) -> Result<String, ModelFailure>;
     /// Runs a program that nobody trusts. A host without runners knows none.
     fn run_code(&self, runner: &str, _program: &Program) -> Result<Run, RunFailure> {
+        Err(RunFailure::UnknownRunner(runner.to_owned()))
+    }
+    /// Executes a program that stays. A host without runners knows none.
+    fn start_code(&self, runner: &str, _program: &Program) -> Result<(Process, Run), RunFailure> {
         Err(RunFailure::UnknownRunner(runner.to_owned()))
     }
     /// Reads a file of the environment's folder; the error is a sentence.
@@ -134,6 +138,15 @@ impl Context {
     /// Opens a WebSocket to an endpoint; `path` follows its URL, for example `/ws`.
     pub fn channel(&mut self, endpoint: &str, path: &str) -> Result<Channel, NetworkFailure> {
         self.host.channel(endpoint, path)
+    }
+
+    /// Executes a program in an instance of its own that stays, so that its functions can be called one after the other,
+    /// each with a budget of its own. Gives the process and what came of executing the program's text.
+    ///
+    /// What the program keeps between two calls is its own. Expected results should never be among the arguments: compare
+    /// what comes back here.
+    pub fn start_code(&mut self, runner: &str, program: &Program) -> Result<(Process, Run), RunFailure> {
+        self.host.start_code(runner, program)
     }
 
     /// Reads a file of the environment's folder, for example `data/tables.csv`. The path is relative, without `..`.

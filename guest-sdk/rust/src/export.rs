@@ -9,7 +9,7 @@ use crate::{
     failure::{Failure, ModelFailure},
     json::to_json,
     network::{Channel, ChannelEnd, HttpReply, HttpRequest, NetworkFailure},
-    program::{Ending, Program, Run, RunFailure},
+    program::{Ending, Process, Program, Run, RunFailure, RunningProgram},
     server::{Instance, ResourcesServer},
     verdict::{Observation, StepOutcome, Verdict},
 };
@@ -80,36 +80,13 @@ impl Host for ComponentHost {
     }
 
     fn run_code(&self, runner: &str, program: &Program) -> Result<Run, RunFailure> {
-        let bounds =
-            code::Bounds { cpu_ms: program.cpu_ms, memory_mib: program.memory_mib, output_bytes: program.output_bytes };
-        let file =
-            |(path, content): &(String, Vec<u8>)| programs::File { path: path.clone(), content: content.clone() };
-        let call = program.call.as_ref();
-        let given = programs::Program {
-            source: program.source.clone(),
-            arguments: program.arguments.clone(),
-            stdin: program.stdin.clone(),
-            files: program.files.iter().map(file).collect(),
-            call: call
-                .map(|(name, arguments)| programs::FunctionCall { name: name.clone(), arguments: arguments.clone() }),
-        };
-        let run = code::run_code(runner, &given, bounds).map_err(|failure| match failure {
-            code::RunFailure::UnknownRunner(_) => RunFailure::UnknownRunner(runner.to_owned()),
-            code::RunFailure::Unavailable(reason) => RunFailure::Unavailable(reason),
-        })?;
-        Ok(Run {
-            ending: match run.ending {
-                code::Ending::Exited(status) => Ending::Exited(status),
-                code::Ending::OutOfTime => Ending::OutOfTime,
-                code::Ending::OutOfMemory => Ending::OutOfMemory,
-                code::Ending::Crashed(reason) => Ending::Crashed(reason),
-            },
-            stdout: run.stdout,
-            stderr: run.stderr,
-            output_cut: run.output_cut,
-            returned: run.returned,
-            cpu: Duration::from_micros(run.cpu_us),
-        })
+        code::run_code(runner, &given(program), bounds(program)).map(run).map_err(|error| failure(runner, error))
+    }
+
+    fn start_code(&self, runner: &str, program: &Program) -> Result<(Process, Run), RunFailure> {
+        let started = code::Process::start(runner, &given(program), bounds(program));
+        let (process, first) = started.map_err(|error| failure(runner, error))?;
+        Ok((Process::new(process), run(first)))
     }
 
     fn exchange(&self, endpoint: &str, request: HttpRequest) -> Result<HttpReply, NetworkFailure> {
@@ -156,6 +133,63 @@ impl From<network::NetworkFailure> for NetworkFailure {
             network::NetworkFailure::TooLarge(text) => Self::TooLarge(text),
             network::NetworkFailure::UsedUp(text) => Self::UsedUp(text),
         }
+    }
+}
+
+impl RunningProgram for code::Process {
+    fn call(
+        &mut self,
+        name: &str,
+        arguments: &[String],
+        cpu_ms: Option<u32>,
+        output_bytes: Option<u32>,
+    ) -> Result<Run, RunFailure> {
+        let function = programs::FunctionCall { name: name.to_owned(), arguments: arguments.to_vec() };
+        let bounds = code::Bounds { cpu_ms, memory_mib: None, output_bytes };
+        // Only the start of a program names its runner.
+        code::Process::call(self, &function, bounds).map(run).map_err(|error| failure("", error))
+    }
+}
+
+fn bounds(program: &Program) -> code::Bounds {
+    code::Bounds { cpu_ms: program.cpu_ms, memory_mib: program.memory_mib, output_bytes: program.output_bytes }
+}
+
+fn given(program: &Program) -> programs::Program {
+    let file = |(path, content): &(String, Vec<u8>)| programs::File { path: path.clone(), content: content.clone() };
+    let call = |(name, arguments): &(String, _)| programs::FunctionCall {
+        name: name.clone(),
+        arguments: Vec::clone(arguments),
+    };
+    programs::Program {
+        source: program.source.clone(),
+        arguments: program.arguments.clone(),
+        stdin: program.stdin.clone(),
+        files: program.files.iter().map(file).collect(),
+        call: program.call.as_ref().map(call),
+    }
+}
+
+fn run(run: code::Run) -> Run {
+    Run {
+        ending: match run.ending {
+            code::Ending::Exited(status) => Ending::Exited(status),
+            code::Ending::OutOfTime => Ending::OutOfTime,
+            code::Ending::OutOfMemory => Ending::OutOfMemory,
+            code::Ending::Crashed(reason) => Ending::Crashed(reason),
+        },
+        stdout: run.stdout,
+        stderr: run.stderr,
+        output_cut: run.output_cut,
+        returned: run.returned,
+        cpu: Duration::from_micros(run.cpu_us),
+    }
+}
+
+fn failure(runner: &str, failure: code::RunFailure) -> RunFailure {
+    match failure {
+        code::RunFailure::UnknownRunner(_) => RunFailure::UnknownRunner(runner.to_owned()),
+        code::RunFailure::Unavailable(reason) => RunFailure::Unavailable(reason),
     }
 }
 

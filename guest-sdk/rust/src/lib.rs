@@ -104,7 +104,7 @@ pub use gym_env_macros::{Schema, resources_server};
 pub use json::{AnyJson, AnyObject, to_json};
 pub use metrics::{Metrics, MetricsRequest};
 pub use network::{Channel, ChannelEnd, HttpReply, HttpRequest, NetworkFailure};
-pub use program::{Ending, Program, Run, RunFailure};
+pub use program::{Call, Ending, Process, Program, Run, RunFailure, RunningProgram};
 pub use response::{Content, Item, ItemKind, Part, Response, ResponseBuilder};
 pub use rng::Rng;
 pub use rules::RewardRules;

@@ -122,6 +122,79 @@ impl Run {
     }
 }
 
+/// A program that stays after it was executed: see [`Context::start_code`](crate::Context::start_code).
+///
+/// It takes the place of a run until it is dropped.
+pub struct Process(Box<dyn RunningProgram>);
+
+/// A host's side of a [`Process`].
+pub trait RunningProgram {
+    /// Calls a function of the program with arguments as JSON texts. The bounds are CPU time in milliseconds and bytes of
+    /// output, both of this call.
+    fn call(
+        &mut self,
+        name: &str,
+        arguments: &[String],
+        cpu_ms: Option<u32>,
+        output_bytes: Option<u32>,
+    ) -> Result<Run, RunFailure>;
+}
+
+impl Process {
+    /// A process of this host.
+    pub fn new(running: impl RunningProgram + 'static) -> Self {
+        Self(Box::new(running))
+    }
+
+    /// Calls a function of the program, as [`Program::call`] does. CPU time and output are bounded anew for each call.
+    ///
+    /// After any other ending than [`Ending::Exited`], and after a program that ended its process, there is nothing left to
+    /// call: that is a [`RunFailure::Unavailable`].
+    pub fn call(&mut self, call: &Call) -> Result<Run, RunFailure> {
+        self.0.call(&call.name, &call.arguments, call.cpu_ms, call.output_bytes)
+    }
+}
+
+impl std::fmt::Debug for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Process")
+    }
+}
+
+/// One call of a function of a [`Process`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    name: String,
+    arguments: Vec<String>,
+    cpu_ms: Option<u32>,
+    output_bytes: Option<u32>,
+}
+
+impl Call {
+    /// A call of the function of this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// One more argument, a JSON text.
+    pub fn argument(mut self, json: impl Into<String>) -> Self {
+        self.arguments.push(json.into());
+        self
+    }
+
+    /// Most CPU time in milliseconds, if that is less than what the configuration allows.
+    pub fn cpu_ms(mut self, milliseconds: u32) -> Self {
+        self.cpu_ms = Some(milliseconds);
+        self
+    }
+
+    /// Bytes to keep of each output stream, if that is less than what the configuration allows.
+    pub fn output_bytes(mut self, bytes: u32) -> Self {
+        self.output_bytes = Some(bytes);
+        self
+    }
+}
+
 /// Why a program was not run. It says nothing about the program: `?` makes a [`Fault`](crate::Fault) of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunFailure {

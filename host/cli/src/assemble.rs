@@ -284,27 +284,32 @@ struct RunnerBlock {
     limits: Map<String, Value>,
 }
 
-/// Who may run programs for the environment: what the block says, or `python` with the default limits.
+/// Who may run programs for the environment: what the block says, or `python` with the default limits. How many run at a
+/// time is `num_processes`, NeMo Gym's name for it, where the block says nothing else.
 fn runners(settings: &Settings, server: &ServerSettings) -> Result<Vec<RunnerRequest>, Failure> {
     let shipped = || {
         let folder = settings.composed().roots().resolve_environment(PYTHON_RUNNER).ok()?;
         Some(folder.join("runner.wasm")).filter(|component| component.is_file())
     };
+    let at_a_time = server.block.get("num_processes").filter(|count| count.as_u64().is_some_and(|count| count > 0));
+    let limits_of = |place: &str, mut limits: Map<String, Value>| {
+        if let Some(count) = at_a_time {
+            limits.entry("max_concurrent_runs").or_insert_with(|| count.clone());
+        }
+        let limits: RunLimits = serde_json::from_value(Value::Object(limits))
+            .map_err(|error| Failure::user(format!("{place}: {error}")))?;
+        limits.validate().map_err(|error| Failure::user(format!("{place}: {error}")))?;
+        Ok::<_, Failure>(limits)
+    };
     let Some(blocks) = read_block::<BTreeMap<String, RunnerBlock>>(server, "run_code")? else {
-        let python = |component| RunnerRequest {
-            name: "python".to_owned(),
-            component,
-            limits: RunLimits::default(),
-            eager: false,
-        };
+        let limits = limits_of(&format!("{}: `{}`", server.origin, server.name), Map::new())?;
+        let python = |component| RunnerRequest { name: "python".to_owned(), component, limits, eager: false };
         return Ok(shipped().map(python).into_iter().collect());
     };
     let mut runners = Vec::new();
     for (name, block) in blocks {
         let place = format!("{}: `{}.run_code.{name}`", server.origin, server.name);
-        let limits: RunLimits = serde_json::from_value(Value::Object(block.limits))
-            .map_err(|error| Failure::user(format!("{place}: {error}")))?;
-        limits.validate().map_err(|error| Failure::user(format!("{place}: {error}")))?;
+        let limits = limits_of(&place, block.limits)?;
         let component = match block.component {
             Some(path) => folder(settings, server)?.join(path),
             None if name == "python" => shipped().ok_or_else(|| {

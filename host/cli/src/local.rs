@@ -9,6 +9,7 @@ use gym_agents::{Model, Reply, RequestContext};
 use gym_config::{Purpose, ServerSettings, Settings};
 use gym_protocol::{Fault, FaultKind, ModelRequest, ServerKind, ServerName};
 use gym_rollouts::{AgentDispatch, Dispatch};
+use gym_runtime::Runtime;
 use serde_json::Value;
 
 use crate::{
@@ -29,6 +30,8 @@ pub(crate) struct Local {
     pub(crate) resources: BTreeMap<String, Resources>,
     /// What a rollout records of how it was made, by agent.
     pub(crate) provenance: BTreeMap<String, Value>,
+    /// Loads what an environment needs only later.
+    _runtime: Arc<Runtime>,
 }
 
 impl Local {
@@ -58,7 +61,13 @@ impl Local {
         let provenance = provenance(&settings, &deployment);
         let sources = configuration::agents_of_sources(&settings);
         let agents = AgentDispatch::new(deployment.agents.into_values()).with_sources(sources);
-        Ok(Self { settings, dispatch: Arc::new(agents), resources: deployment.resources, provenance })
+        Ok(Self {
+            settings,
+            dispatch: Arc::new(agents),
+            resources: deployment.resources,
+            provenance,
+            _runtime: foundation.runtime,
+        })
     }
 }
 

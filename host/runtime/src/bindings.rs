@@ -15,10 +15,15 @@ wasmtime::component::bindgen!({
         "gym:environment/network.[method]channel.send": async | trappable,
         "gym:environment/network.[method]channel.receive": async | trappable,
         "gym:environment/network.[drop]channel": async | trappable,
+        "gym:environment/code.[static]process.start": async | trappable,
+        "gym:environment/code.[method]process.call": async | trappable,
         default: trappable,
     },
     exports: { default: async },
-    with: { "gym:environment/network.channel": crate::network::Channel },
+    with: {
+        "gym:environment/network.channel": crate::network::Channel,
+        "gym:environment/code.process": crate::process::Process,
+    },
     require_store_data_send: true,
 });
 

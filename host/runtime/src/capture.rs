@@ -24,10 +24,15 @@ impl Captured {
         Self(Arc::new(Mutex::new(Kept { stdout: Vec::new(), stderr: Vec::new(), most, cut: false })))
     }
 
-    /// Standard output, standard error, and whether something of them was dropped.
+    /// Standard output, standard error, and whether something of them was dropped. Nothing is kept any more then.
     pub(crate) fn take(&self) -> (Vec<u8>, Vec<u8>, bool) {
         let mut kept = self.0.lock();
-        (std::mem::take(&mut kept.stdout), std::mem::take(&mut kept.stderr), kept.cut)
+        (std::mem::take(&mut kept.stdout), std::mem::take(&mut kept.stderr), std::mem::take(&mut kept.cut))
+    }
+
+    /// Keeps so many bytes of each stream from now on.
+    pub(crate) fn limit(&self, most: usize) {
+        self.0.lock().most = most;
     }
 
     /// The stream that the program writes to.
@@ -47,7 +52,7 @@ impl OutputStream for Output {
         let mut kept = self.kept.0.lock();
         let most = kept.most;
         let stream = if self.is_stderr { &mut kept.stderr } else { &mut kept.stdout };
-        let taken = bytes.len().min(most - stream.len());
+        let taken = bytes.len().min(most.saturating_sub(stream.len()));
         stream.extend_from_slice(&bytes[..taken]);
         kept.cut |= taken < bytes.len();
         Ok(())
@@ -81,5 +86,8 @@ mod tests {
         out.write(Bytes::from_static(b"abc")).unwrap();
         out.write(Bytes::from_static(b"defg")).unwrap();
         assert_eq!(captured.take(), (b"abcd".to_vec(), Vec::new(), true));
+        captured.limit(2);
+        out.write(Bytes::from_static(b"ab")).unwrap();
+        assert_eq!(captured.take(), (b"ab".to_vec(), Vec::new(), false));
     }
 }

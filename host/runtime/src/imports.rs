@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The functions of `wit/host.wit`.
 
-use std::time::Instant;
+use std::{future::Future, time::Instant};
 
 use bytes::Bytes;
 use gym_protocol::ModelRequest;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
+use wasmtime::component::Resource;
 
 use crate::{
     bindings::gym::environment::{
         code::{self, Bounds, Program, Run, RunFailure},
         host::Host,
-        programs,
+        programs::{self, FunctionCall},
         types::{self, Level, ModelFailure},
     },
     log::LogLevel,
+    process::Process,
     state::State,
 };
 
@@ -135,25 +137,85 @@ impl code::Host for State {
         program: Program,
         bounds: Bounds,
     ) -> wasmtime::Result<Result<Run, RunFailure>> {
-        let files: usize = program.files.iter().map(|file| file.path.len() + file.content.len()).sum();
-        self.charge(program.source.len() + program.stdin.len() + files)?;
+        self.charge(size_of(&program))?;
         let runners = self.settings.runners.clone();
-        // A task of its own: what the program computes is not the guest's CPU time.
         let work = async move { runners.get(&runner).await?.run(&program, bounds).await };
-        let mut task = AbortOnDrop(tokio::spawn(work.in_current_span()));
-        self.turn.leave();
-        let outcome = match (&mut task.0).await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                tracing::error!(%error, server = %self.settings.server, "running a program panicked");
-                Err(RunFailure::Unavailable("running the program failed".into()))
-            }
-        };
+        let outcome = self.apart(work).await;
         if let Ok(run) = &outcome {
-            self.charge_bytes(run.stdout.len() + run.stderr.len() + run.returned.as_ref().map_or(0, String::len))?;
+            self.charge_output(run)?;
         }
         Ok(outcome)
     }
+}
+
+impl code::HostProcess for State {
+    async fn start(
+        &mut self,
+        runner: String,
+        program: Program,
+        bounds: Bounds,
+    ) -> wasmtime::Result<Result<(Resource<Process>, Run), RunFailure>> {
+        self.charge(size_of(&program))?;
+        let runners = self.settings.runners.clone();
+        let work = async move { runners.get(&runner).await?.start(&program, bounds).await };
+        match self.apart(work).await {
+            Ok((live, run)) => {
+                self.charge_output(&run)?;
+                Ok(Ok((self.table.push(Process(live))?, run)))
+            }
+            Err(failure) => Ok(Err(failure)),
+        }
+    }
+
+    async fn call(
+        &mut self,
+        process: Resource<Process>,
+        function: FunctionCall,
+        bounds: Bounds,
+    ) -> wasmtime::Result<Result<Run, RunFailure>> {
+        self.charge(function.name.len() + function.arguments.iter().map(String::len).sum::<usize>())?;
+        let Some(live) = self.table.get_mut(&process)?.0.take() else {
+            return Ok(Err(RunFailure::Unavailable("the program has ended".into())));
+        };
+        match self.apart(async move { live.call(&function, bounds).await }).await {
+            Ok((live, run)) => {
+                self.charge_output(&run)?;
+                self.table.get_mut(&process)?.0 = live;
+                Ok(Ok(run))
+            }
+            Err(failure) => Ok(Err(failure)),
+        }
+    }
+
+    fn drop(&mut self, process: Resource<Process>) -> wasmtime::Result<()> {
+        self.table.delete(process)?;
+        Ok(())
+    }
+}
+
+impl State {
+    /// Does a program's work as a task of its own: what the program computes is not the guest's CPU time.
+    async fn apart<T: Send + 'static>(
+        &mut self,
+        work: impl Future<Output = Result<T, RunFailure>> + Send + 'static,
+    ) -> Result<T, RunFailure> {
+        let mut task = AbortOnDrop(tokio::spawn(work.in_current_span()));
+        self.turn.leave();
+        (&mut task.0).await.unwrap_or_else(|error| {
+            tracing::error!(%error, server = %self.settings.server, "running a program panicked");
+            Err(RunFailure::Unavailable("running the program failed".into()))
+        })
+    }
+
+    fn charge_output(&mut self, run: &Run) -> wasmtime::Result<()> {
+        self.charge_bytes(run.stdout.len() + run.stderr.len() + run.returned.as_ref().map_or(0, String::len))
+    }
+}
+
+/// Bytes of a program and of what it is given.
+fn size_of(program: &Program) -> usize {
+    let files: usize = program.files.iter().map(|file| file.path.len() + file.content.len()).sum();
+    program.source.len() + program.stdin.len() + files
 }
 
 /// A task that ends when nobody waits for it any more.

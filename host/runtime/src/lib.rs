@@ -28,6 +28,7 @@ mod meter;
 mod models;
 mod network;
 mod outcome;
+mod process;
 mod programs;
 mod runtime;
 mod seeded;

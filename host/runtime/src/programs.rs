@@ -4,30 +4,26 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    pin::pin,
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use gym_protocol::{Fault, FaultKind, ServerName};
+use gym_protocol::ServerName;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OnceCell, Semaphore};
-use wasmtime::{Engine, Store, component::Component};
-use wasmtime_wasi::I32Exit;
+use wasmtime::{Engine, component::Component};
 
 use crate::{
-    admission::Place,
     bindings::{
-        gym::environment::code::{Bounds, Ending, Program, Run, RunFailure},
-        runner::{CodeRunner, CodeRunnerPre},
+        gym::environment::code::{Bounds, Program, Run, RunFailure},
+        runner::CodeRunnerPre,
     },
     capture::Captured,
     engine::Profile,
     instance::STATELESS_SEED,
     limits::Limits,
     loaded::{House, cost},
-    meter::Metered,
-    outcome,
+    process::Live,
     runtime::{LoadError, Runtime},
     state::{Settings, State},
 };
@@ -49,26 +45,42 @@ pub struct RunnerRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunLimits {
-    /// CPU time in milliseconds. Default 10,000.
+    /// CPU time in milliseconds: of a run, or of each call of a program that stays. Default 60,000.
     pub cpu_ms: u64,
-    /// Memory in MiB, the interpreter's own included. Default 512.
+    /// Memory in MiB, the interpreter's own included. Default 1,024.
     pub memory_mib: u64,
     /// Bytes of standard output and of standard error, each; what is beyond is dropped. Default 1 MiB.
     pub output_bytes: usize,
     /// Runs at a time; the others wait. Default 64.
     pub max_concurrent_runs: usize,
     /// How long a run waits for its turn in milliseconds, before it is given up as a failure that says nothing about the
-    /// program. Default 300,000.
+    /// program. Default 900,000.
     pub queue_wait_ms: u64,
 }
 
 impl Default for RunLimits {
     fn default() -> Self {
-        Self { cpu_ms: 10_000, memory_mib: 512, output_bytes: 1 << 20, max_concurrent_runs: 64, queue_wait_ms: 300_000 }
+        Self {
+            cpu_ms: 60_000,
+            memory_mib: 1024,
+            output_bytes: 1 << 20,
+            max_concurrent_runs: 64,
+            queue_wait_ms: 900_000,
+        }
     }
 }
 
 impl RunLimits {
+    /// The limits of one run that asks for these.
+    pub(crate) fn bounded(&self, bounds: Bounds) -> Self {
+        let Bounds { cpu_ms, memory_mib, output_bytes } = bounds;
+        let least = |asked: Option<u32>, most: u64| asked.map_or(most, |asked| u64::from(asked).clamp(1, most));
+        let output_bytes = output_bytes
+            .map_or(self.output_bytes, |asked| usize::try_from(asked).unwrap_or(usize::MAX).min(self.output_bytes));
+        let (cpu_ms, memory_mib) = (least(cpu_ms, self.cpu_ms), least(memory_mib, self.memory_mib));
+        Self { cpu_ms, memory_mib, output_bytes, ..self.clone() }
+    }
+
     /// Checks the values. Types and names are checked when the block is read.
     pub fn validate(&self) -> Result<(), crate::LimitError> {
         for (name, value) in [
@@ -129,6 +141,9 @@ impl Runners {
             let text = format!("there is no code runner `{name}` in this server's configuration");
             RunFailure::UnknownRunner(text)
         })?;
+        if let Some(ready) = slot.ready.get() {
+            return Ok(ready.clone());
+        }
         let gone = || RunFailure::Unavailable("the host is shutting down".to_owned());
         let runtime = self.runtime.upgrade().ok_or_else(gone)?;
         let ready = slot.ready.get_or_try_init(|| runtime.runner(&slot.request)).await.map_err(|error| {
@@ -187,90 +202,30 @@ pub(crate) fn server_name(name: &str) -> ServerName {
 impl Runner {
     /// Runs one program in an instance of its own.
     pub(crate) async fn run(&self, program: &Program, bounds: Bounds) -> Result<Run, RunFailure> {
+        Ok(self.start(program, bounds).await?.1)
+    }
+
+    /// Executes a program in an instance of its own, which stays.
+    pub(crate) async fn start(&self, program: &Program, bounds: Bounds) -> Result<(Option<Live>, Run), RunFailure> {
         let unavailable = |text: &str| RunFailure::Unavailable(text.to_owned());
         let wait = Duration::from_millis(self.limits.queue_wait_ms);
-        let Ok(Ok(_turn)) = tokio::time::timeout(wait, self.turns.acquire()).await else {
+        let Ok(Ok(turn)) = tokio::time::timeout(wait, self.turns.clone().acquire_owned()).await else {
             return Err(unavailable("too many programs run at this time"));
         };
         let place = self.house.call_place(cost(self.profile), wait).await;
         let place = place.ok_or_else(|| unavailable("this host has no room for another program"))?;
-        let (settings, output_bytes) = self.bounded(bounds);
-        let captured = Captured::new(output_bytes);
-        let limits = settings.limits.clone();
+        let limits = self.limits.bounded(bounds);
+        let mut settings = self.settings.clone();
+        if settings.limits.cpu_ms != limits.cpu_ms || settings.limits.memory_mib != limits.memory_mib {
+            let changed = Arc::make_mut(&mut settings);
+            changed.limits.cpu_ms = limits.cpu_ms;
+            changed.limits.memory_mib = limits.memory_mib;
+        }
+        let captured = Captured::new(limits.output_bytes);
         let mut state = State::new(settings, STATELESS_SEED);
         state.begin_program(captured.clone(), program.stdin.clone().into());
-        let running = self.in_instance(state, place, program);
-        let running = pin!(running);
-        let mut metered = Metered::new(running, limits.cpu_ns());
-        let ended = tokio::time::timeout(limits.wall(), &mut metered).await;
-        let cpu_us = metered.spent() / 1000;
-        let (ending, returned) = ended.map_err(|_| unavailable("the program had too little of a busy machine"))??;
-        let (stdout, stderr, output_cut) = captured.take();
-        Ok(Run { ending, stdout, stderr, output_cut, returned, cpu_us })
-    }
-
-    /// Settings with the limits of one run.
-    fn bounded(&self, bounds: Bounds) -> (Arc<Settings>, usize) {
-        let Bounds { cpu_ms, memory_mib, output_bytes } = bounds;
-        let least = |asked: Option<u32>, most: u64| asked.map_or(most, |asked| u64::from(asked).clamp(1, most));
-        let cpu_ms = least(cpu_ms, self.limits.cpu_ms);
-        let memory_mib = least(memory_mib, self.limits.memory_mib);
-        let output_bytes = output_bytes.map_or(self.limits.output_bytes, |asked| {
-            usize::try_from(asked).unwrap_or(usize::MAX).min(self.limits.output_bytes)
-        });
-        let mut settings = self.settings.clone();
-        if (cpu_ms, memory_mib) != (self.limits.cpu_ms, self.limits.memory_mib) {
-            let changed = Arc::make_mut(&mut settings);
-            changed.limits.cpu_ms = cpu_ms;
-            changed.limits.memory_mib = memory_mib;
-        }
-        (settings, output_bytes)
-    }
-
-    async fn in_instance(
-        &self,
-        state: State,
-        place: Place,
-        program: &Program,
-    ) -> Result<(Ending, Option<String>), RunFailure> {
-        // Dropped after the store: the place is free when the instance is gone.
-        let _place = place;
-        let limits = state.settings.limits.clone();
-        let mut store = Store::new(&self.engine, state);
-        store.limiter(|state| &mut state.memory);
-        store.epoch_deadline_callback(|mut context| Ok(context.data_mut().tick()));
-        store.set_epoch_deadline(1);
-        store.set_hostcall_fuel(limits.crossing_bytes());
-        store.set_max_component_handles(limits.resources);
-        let instance: CodeRunner = match self.pre.instantiate_async(&mut store).await {
-            Ok(instance) => instance,
-            Err(error) => return ending_of(&error, store.data_mut()).map(|ending| (ending, None)),
-        };
-        store.data_mut().memory.instance_is_made();
-        let outcome = instance.gym_environment_runner().call_run(&mut store, program).await;
-        store.data().turn.leave();
-        match outcome {
-            Ok(finished) => {
-                let starved = store.data().memory.refused && finished.status != 0;
-                let ending = if starved { Ending::OutOfMemory } else { Ending::Exited(finished.status) };
-                Ok((ending, finished.returned))
-            }
-            Err(error) => ending_of(&error, store.data_mut()).map(|ending| (ending, None)),
-        }
-    }
-}
-
-/// What an error says of the program, or that it says nothing of it.
-fn ending_of(error: &wasmtime::Error, state: &mut State) -> Result<Ending, RunFailure> {
-    if let Some(I32Exit(status)) = error.downcast_ref() {
-        return Ok(if state.memory.refused && *status != 0 { Ending::OutOfMemory } else { Ending::Exited(*status) });
-    }
-    let fault: Fault = outcome::fault_of(error, state);
-    match fault.kind {
-        FaultKind::CpuDeadline => Ok(Ending::OutOfTime),
-        FaultKind::Memory => Ok(Ending::OutOfMemory),
-        FaultKind::Busy => Err(RunFailure::Unavailable(fault.message)),
-        _ => Ok(Ending::Crashed(fault.message)),
+        let live = Live::new(&self.engine, state, captured, self.limits.clone(), (place, turn));
+        live.start(&self.pre, program).await
     }
 }
 

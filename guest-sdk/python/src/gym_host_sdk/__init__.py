@@ -37,6 +37,7 @@ The same source runs natively under pytest, and as a WebAssembly component that 
 
 from . import text
 from .attempt import Attempt
+from .code import Ending, Process, Program, Run, RunFailure
 from .context import Context, Level
 from .description import Description, Lifetime, PassMetrics, Reverify, Score, Style, Tool
 from .failure import Failure, Fault, JudgeFailed, ModelFailure, Refuse, Reject
@@ -65,6 +66,7 @@ __all__ = [
     "Attempt",
     "Context",
     "Description",
+    "Ending",
     "Failure",
     "Fault",
     "Instance",
@@ -79,10 +81,14 @@ __all__ = [
     "Part",
     "PassMetrics",
     "PlainText",
+    "Process",
+    "Program",
     "Refuse",
     "Reject",
     "Response",
     "ResponseBuilder",
+    "Run",
+    "RunFailure",
     "Reverify",
     "Score",
     "Server",

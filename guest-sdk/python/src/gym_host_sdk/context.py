@@ -5,6 +5,7 @@ import enum
 import random as _random
 from typing import Any, Protocol
 
+from .code import Process, Program, Run, Running
 from .convert import Misfit, convert
 from .failure import Fault, ModelFailure
 from .json_text import read_json, to_json
@@ -29,6 +30,10 @@ class Host(Protocol):
     def log(self, level: Level, message: str) -> None: ...
 
     def respond(self, server: str, request: str) -> str: ...
+
+    def run_code(self, runner: str, program: Program) -> Run: ...
+
+    def start_code(self, runner: str, program: Program) -> tuple[Running, Run]: ...
 
     def read_file(self, path: str) -> bytes: ...
 
@@ -71,6 +76,18 @@ class Context:
         if not isinstance(value, dict) or not isinstance(value.get("output"), list):
             raise ModelFailure("unreadable", "it has no list `output`")
         return Response(value)
+
+    def run_code(self, program: Program | str, *, runner: str = "python") -> Run:
+        """Runs a program that nobody trusts in an instance of its own: it shares no memory with the environment and none
+        with another run. `runner` is a name of the configuration's `run_code` block; `python` is there without one. There
+        is a `Run` whatever the program did; `RunFailure` says that nothing was run."""
+        return self._host.run_code(runner, Program(program) if isinstance(program, str) else program)
+
+    def start_code(self, program: Program | str, *, runner: str = "python") -> tuple[Process, Run]:
+        """Executes a program that stays, so that its functions can be called one after the other. Expected results should
+        never be among the arguments: compare what comes back here."""
+        running, run = self._host.start_code(runner, Program(program) if isinstance(program, str) else program)
+        return Process(running), run
 
     def read_file(self, path: str) -> bytes:
         """Reads a file of the environment's folder, for example `data/tables.csv`. The path is relative, without `..`."""

@@ -12,6 +12,8 @@ from collections import deque
 from pathlib import Path, PurePosixPath
 from typing import Any, Iterable, Iterator
 
+from . import native_code
+from .code import Program, Run, Running
 from .context import Level
 from .failure import Fault, ModelFailure
 from .json_text import read_json, to_json
@@ -110,6 +112,14 @@ class TestHost:
         if isinstance(answer, Response):
             return to_json(answer.raw)
         return to_json(Response.builder().message(answer).value())
+
+    def run_code(self, runner: str, program: Program) -> Run:
+        process, run = native_code.start(runner, program)
+        process.close()
+        return run
+
+    def start_code(self, runner: str, program: Program) -> tuple[Running, Run]:
+        return native_code.start(runner, program)
 
     def read_file(self, path: str) -> bytes:
         parts = PurePosixPath(path).parts

@@ -2,122 +2,191 @@
 //! Programs in native tests: the runner's own source, executed by `python3`.
 
 use std::{
-    io::{Read, Write},
+    fs::File,
+    io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write},
+    os::unix::net::{UnixListener, UnixStream},
     path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::program::{Ending, Program, Run, RunFailure};
+use crate::program::{Ending, Program, Run, RunFailure, RunningProgram};
 
-/// Reads the program, runs it and writes how it ended; standard streams are the program's.
+/// Reads what to do from a socket, does it and says how it ended; standard streams are the program's. The bound of CPU
+/// time is that of the whole process, so it grows with every call.
 const DRIVER: &str = "
-import json, resource, sys
-folder, given, result, cpu, memory = sys.argv[1:6]
+import json, resource, socket, sys
+folder, address, memory = sys.argv[1:4]
 sys.path.insert(0, folder)
 import runner
-resource.setrlimit(resource.RLIMIT_CPU, (int(cpu), int(cpu)))
 resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
-given = json.load(open(given))
-result = open(result, 'w')
-call = given['call'] and tuple(given['call'])
-files = [(path, bytes(content)) for path, content in given['files']]
-outcome = runner.run(given['source'], given['arguments'], files, call)
-json.dump([outcome.status, outcome.returned], result)
-result.flush()
+talk = socket.socket(socket.AF_UNIX)
+talk.connect(address)
+stream = talk.makefile('rw')
+for line in stream:
+    given = json.loads(line)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + given['cpu'], -1))
+    call = given['call'] and tuple(given['call'])
+    if 'source' in given:
+        files = [(path, bytes(content)) for path, content in given['files']]
+        outcome = runner.run(given['source'], given['arguments'], files, call)
+    else:
+        outcome = runner.call(*call)
+    stream.write(json.dumps([outcome.status, outcome.returned]) + chr(10))
+    stream.flush()
 ";
 /// What a run may use where nothing is said, as in the host's defaults.
-const CPU_MS: u32 = 10_000;
+const CPU_MS: u32 = 60_000;
 const MEMORY_MIB: u32 = 512;
 const OUTPUT_BYTES: u32 = 1 << 20;
 /// Address space that the interpreter takes without using it.
 const OVERHEAD_MIB: u64 = 512;
 
-/// Runs a program with the runner in `folder`. Limits are those of the operating system, so they are met roughly.
-pub(super) fn run(folder: &Path, program: &Program) -> Result<Run, RunFailure> {
+/// A program in an interpreter of the operating system.
+pub(super) struct Native {
+    child: Child,
+    /// None when the interpreter is gone.
+    stream: Option<BufReader<UnixStream>>,
+    stdout: File,
+    stderr: File,
+    _scratch: Scratch,
+}
+
+/// Executes a program with the runner in `folder`. Limits are those of the operating system, so they are met roughly.
+pub(super) fn start(folder: &Path, program: &Program) -> Result<(Native, Run), RunFailure> {
     let failed = |what: &str, error: std::io::Error| RunFailure::Unavailable(format!("{what}: {error}"));
-    let scratch = Scratch::new().map_err(|error| failed("no temporary folder", error))?;
+    let mut native = Native::new(folder, program)
+        .map_err(|error| failed("native tests run programs with `python3`, which cannot be started", error))?;
     let given = json!({
         "source": program.source, "arguments": program.arguments, "files": program.files, "call": program.call,
     });
-    let (given_path, result_path) = (scratch.0.join("given"), scratch.0.join("result"));
-    std::fs::write(&given_path, given.to_string()).map_err(|error| failed("the program cannot be written", error))?;
-    let cpu_ms = program.cpu_ms.unwrap_or(CPU_MS);
-    let memory = (u64::from(program.memory_mib.unwrap_or(MEMORY_MIB)) + OVERHEAD_MIB) << 20;
-    let mut child = Command::new("python3")
-        .args(["-I", "-c", DRIVER])
-        .arg(folder)
-        .args([&given_path, &result_path])
-        .args([cpu_ms.div_ceil(1000).to_string(), memory.to_string()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| failed("native tests run programs with `python3`", error))?;
-    let most = program.output_bytes.unwrap_or(OUTPUT_BYTES) as usize;
-    let stdin = child.stdin.take().map(|mut pipe| {
-        let text = program.stdin.clone();
-        // A program need not read what it is given.
-        thread::spawn(move || drop(pipe.write_all(text.as_bytes())))
-    });
-    let stdout = child.stdout.take().map(|pipe| thread::spawn(move || kept(pipe, most)));
-    let stderr = child.stderr.take().map(|pipe| thread::spawn(move || kept(pipe, most)));
-    let began = Instant::now();
-    let in_time = wait(&mut child, Duration::from_millis(u64::from(cpu_ms) * 2 + 5000))
-        .map_err(|error| failed("the interpreter cannot be waited for", error))?;
-    let collect = |stream: Option<thread::JoinHandle<(Vec<u8>, bool)>>| {
-        stream.and_then(|stream| stream.join().ok()).unwrap_or_default()
-    };
-    let ((stdout, cut_out), (stderr, cut_err)) = (collect(stdout), collect(stderr));
-    if let Some(stdin) = stdin {
-        stdin.join().map_err(|_| RunFailure::Unavailable("the input could not be written".to_owned()))?;
+    let run = native.ask(given, program.cpu_ms, program.output_bytes)?;
+    Ok((native, run))
+}
+
+impl Native {
+    fn new(folder: &Path, program: &Program) -> std::io::Result<Self> {
+        let scratch = Scratch::new()?;
+        let address = scratch.0.join("socket");
+        let listener = UnixListener::bind(&address)?;
+        let path = |name: &str| scratch.0.join(name);
+        std::fs::write(path("stdin"), &program.stdin)?;
+        let memory = (u64::from(program.memory_mib.unwrap_or(MEMORY_MIB)) + OVERHEAD_MIB) << 20;
+        let mut child = Command::new("python3")
+            .args(["-I", "-c", DRIVER])
+            .args([folder, &address])
+            .arg(memory.to_string())
+            .stdin(Stdio::from(File::open(path("stdin"))?))
+            .stdout(Stdio::from(File::create(path("stdout"))?))
+            .stderr(Stdio::from(File::create(path("stderr"))?))
+            .spawn()?;
+        let (stdout, stderr) = (File::open(path("stdout"))?, File::open(path("stderr"))?);
+        listener.set_nonblocking(true)?;
+        let stream = loop {
+            match listener.accept() {
+                Ok((stream, _)) => break stream,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if let Some(status) = child.try_wait()? {
+                        let message = std::fs::read_to_string(path("stderr")).unwrap_or_default();
+                        return Err(std::io::Error::other(format!("{status}: {message}")));
+                    }
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        stream.set_nonblocking(false)?;
+        Ok(Self { child, stream: Some(BufReader::new(stream)), stdout, stderr, _scratch: scratch })
     }
-    let finished: Option<(i32, Option<String>)> =
-        std::fs::read(&result_path).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    let (ending, returned) = match (in_time, finished) {
-        (Some(_), Some((status, returned))) => {
-            let starved = status != 0 && String::from_utf8_lossy(&stderr).contains("MemoryError");
-            (if starved { Ending::OutOfMemory } else { Ending::Exited(status) }, returned)
-        }
-        (None, _) => (Ending::OutOfTime, None),
-        (Some(status), None) => match status.code() {
-            Some(code) => (Ending::Exited(code), None),
+
+    fn ask(&mut self, mut given: Value, cpu_ms: Option<u32>, output_bytes: Option<u32>) -> Result<Run, RunFailure> {
+        let failed =
+            |error: std::io::Error| RunFailure::Unavailable(format!("the interpreter is out of reach: {error}"));
+        let Some(stream) = &mut self.stream else {
+            return Err(RunFailure::Unavailable("the program has ended".to_owned()));
+        };
+        let began = Instant::now();
+        let cpu_ms = cpu_ms.unwrap_or(CPU_MS);
+        given["cpu"] = cpu_ms.div_ceil(1000).into();
+        let patience = Duration::from_millis(u64::from(cpu_ms) * 2 + 5000);
+        stream.get_ref().set_read_timeout(Some(patience)).map_err(failed)?;
+        // An interpreter that is gone cannot read; what it says, or does not say, counts.
+        drop(stream.get_mut().write_all(format!("{given}\n").as_bytes()));
+        let mut line = String::new();
+        let said: Option<(i32, Option<String>)> = match stream.read_line(&mut line) {
+            Ok(_) => serde_json::from_str(&line).ok(),
+            Err(_) => None,
+        };
+        let most = output_bytes.unwrap_or(OUTPUT_BYTES) as usize;
+        let (stdout, cut_out) = kept(&mut self.stdout, most).map_err(failed)?;
+        let (stderr, cut_err) = kept(&mut self.stderr, most).map_err(failed)?;
+        let (ending, returned) = match said {
+            Some((status, returned)) => {
+                let starved = status != 0 && String::from_utf8_lossy(&stderr).contains("MemoryError");
+                (if starved { Ending::OutOfMemory } else { Ending::Exited(status) }, returned)
+            }
+            None => (self.last(began.elapsed(), Duration::from_millis(u64::from(cpu_ms))).map_err(failed)?, None),
+        };
+        Ok(Run { ending, stdout, stderr, output_cut: cut_out || cut_err, returned, cpu: began.elapsed() })
+    }
+
+    /// How an interpreter ended that did not answer.
+    fn last(&mut self, took: Duration, budget: Duration) -> std::io::Result<Ending> {
+        self.stream = None;
+        let began = Instant::now();
+        let status = loop {
+            match self.child.try_wait()? {
+                Some(status) => break status,
+                // The socket of one that ends is closed a moment before.
+                None if began.elapsed() < Duration::from_secs(1) => thread::sleep(Duration::from_millis(1)),
+                None => {
+                    self.child.kill()?;
+                    self.child.wait()?;
+                    return Ok(Ending::OutOfTime);
+                }
+            }
+        };
+        Ok(match status.code() {
+            Some(code) => Ending::Exited(code),
             // The operating system ends a process that used up its CPU time.
-            None if began.elapsed() >= Duration::from_millis(u64::from(cpu_ms) / 2) => (Ending::OutOfTime, None),
-            None => (Ending::Crashed(status.to_string()), None),
-        },
-    };
-    Ok(Run { ending, stdout, stderr, output_cut: cut_out || cut_err, returned, cpu: began.elapsed() })
+            None if took >= budget / 2 => Ending::OutOfTime,
+            None => Ending::Crashed(status.to_string()),
+        })
+    }
 }
 
-/// The beginning of a stream, and whether there was more. Everything is read, so that the program never waits.
-fn kept(mut pipe: impl Read, most: usize) -> (Vec<u8>, bool) {
-    let (mut bytes, mut cut, mut buffer) = (Vec::new(), false, [0; 8192]);
-    while let Ok(count @ 1..) = pipe.read(&mut buffer) {
-        let taken = count.min(most - bytes.len());
-        bytes.extend_from_slice(&buffer[..taken]);
-        cut |= taken < count;
+impl RunningProgram for Native {
+    fn call(
+        &mut self,
+        name: &str,
+        arguments: &[String],
+        cpu_ms: Option<u32>,
+        output_bytes: Option<u32>,
+    ) -> Result<Run, RunFailure> {
+        self.ask(json!({ "call": [name, arguments] }), cpu_ms, output_bytes)
     }
-    (bytes, cut)
 }
 
-/// Waits for the end, and ends a child that takes too long (`None`).
-fn wait(child: &mut Child, most: Duration) -> std::io::Result<Option<std::process::ExitStatus>> {
-    let began = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if began.elapsed() > most {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        thread::sleep(Duration::from_millis(2));
+impl Drop for Native {
+    fn drop(&mut self) {
+        // One that is gone already is as good as one that is ended.
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
+}
+
+/// What was written since the last time, and whether it is more than what is kept.
+fn kept(file: &mut File, most: usize) -> std::io::Result<(Vec<u8>, bool)> {
+    let mut bytes = Vec::new();
+    file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    file.seek(SeekFrom::End(0))?;
+    let cut = bytes.len() > most;
+    bytes.truncate(most);
+    Ok((bytes, cut))
 }
 
 /// A folder that goes away.

@@ -14,9 +14,8 @@ use super::{Context, Host, Level};
 use crate::{
     failure::ModelFailure,
     network::{Channel, ChannelEnd, NetworkFailure},
-    program::{Program, Run, RunFailure},
+    program::{Process, Program, Run, RunFailure},
     response::Response,
-    rng::Rng,
 };
 
 /// Makes the other end of a channel.
@@ -188,7 +187,17 @@ impl Host for TestHost {
 
     fn run_code(&self, runner: &str, program: &Program) -> Result<Run, RunFailure> {
         match &self.test.python {
-            Some(folder) if runner == "python" => super::python::run(folder, program),
+            Some(folder) if runner == "python" => Ok(super::python::start(folder, program)?.1),
+            _ => Err(RunFailure::UnknownRunner(runner.to_owned())),
+        }
+    }
+
+    fn start_code(&self, runner: &str, program: &Program) -> Result<(Process, Run), RunFailure> {
+        match &self.test.python {
+            Some(folder) if runner == "python" => {
+                let (process, run) = super::python::start(folder, program)?;
+                Ok((Process::new(process), run))
+            }
             _ => Err(RunFailure::UnknownRunner(runner.to_owned())),
         }
     }

@@ -8,6 +8,7 @@ from typing import Any
 from componentize_py_types import Err
 from wit_world.imports import code, host, programs, types  # noqa: F401  what calls into the host needs, while there are files
 
+from ..code import Ending, Program, Run, RunFailure
 from ..context import Level
 from ..description import Description
 from ..failure import Failure, Fault, JudgeFailed, ModelFailure, Refuse, Reject
@@ -40,6 +41,19 @@ class ComponentHost:
                 raise ModelFailure("status", status=status, body=body) from None
             raise ModelFailure("unavailable", reason.value) from None
 
+    def run_code(self, runner: str, program: Program) -> Run:
+        try:
+            return _run(code.run_code(_sound(runner), _program(program), _bounds(program)))
+        except Err as error:
+            raise _run_failure(error) from None
+
+    def start_code(self, runner: str, program: Program) -> "tuple[ComponentProcess, Run]":
+        try:
+            process, run = code.Process.start(_sound(runner), _program(program), _bounds(program))
+        except Err as error:
+            raise _run_failure(error) from None
+        return ComponentProcess(process), _run(run)
+
     def read_file(self, path: str) -> bytes:
         try:
             return host.read_file(_sound(path))
@@ -51,6 +65,68 @@ class ComponentHost:
 
     def random(self) -> int:
         return host.random()
+
+
+class ComponentProcess:
+    """A program that stays."""
+
+    def __init__(self, process: code.Process) -> None:
+        self._process: code.Process | None = process
+
+    def call(self, name: str, arguments: list[str], cpu_ms: int | None, output_bytes: int | None) -> Run:
+        if self._process is None:
+            raise RunFailure("unavailable", "the program has ended")
+        function = programs.FunctionCall(_sound(name), arguments)
+        try:
+            return _run(self._process.call(function, code.Bounds(cpu_ms, None, output_bytes)))
+        except Err as error:
+            raise _run_failure(error) from None
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.__exit__(None, None, None)
+            self._process = None
+
+
+def _program(program: Program) -> programs.Program:
+    call = program.call_as_json()
+    return programs.Program(
+        source=_sound(program.source),
+        arguments=[_sound(argument) for argument in program.arguments],
+        stdin=_sound(program.stdin),
+        files=[programs.File(_sound(path), content) for path, content in program.files.items()],
+        call=call and programs.FunctionCall(_sound(call[0]), call[1]),
+    )
+
+
+def _bounds(program: Program) -> code.Bounds:
+    return code.Bounds(program.cpu_ms, program.memory_mib, program.output_bytes)
+
+
+def _run(run: code.Run) -> Run:
+    kinds = {
+        code.Ending_Exited: Ending.EXITED,
+        code.Ending_OutOfTime: Ending.OUT_OF_TIME,
+        code.Ending_OutOfMemory: Ending.OUT_OF_MEMORY,
+        code.Ending_Crashed: Ending.CRASHED,
+    }
+    ending = kinds[type(run.ending)]
+    return Run(
+        ending=ending,
+        status=run.ending.value if ending is Ending.EXITED else None,
+        reason=run.ending.value if ending is Ending.CRASHED else "",
+        stdout=run.stdout.decode("utf-8", "replace"),
+        stderr=run.stderr.decode("utf-8", "replace"),
+        output_cut=run.output_cut,
+        returned=run.returned,
+        cpu_seconds=run.cpu_us / 1e6,
+    )
+
+
+def _run_failure(error: Err) -> RunFailure:
+    failure = error.value
+    kind = "unknown-runner" if isinstance(failure, code.RunFailure_UnknownRunner) else "unavailable"
+    return RunFailure(kind, failure.value)
 
 
 def _sound(text: str) -> str:
