@@ -16,6 +16,7 @@ mod data;
 mod environments;
 mod help;
 mod isolation;
+mod mistakes;
 mod openenv;
 mod python;
 mod python_guests;
