@@ -24,7 +24,7 @@ use crate::{
 /// object for each agent, as NeMo Gym's collector does. An agent that cannot has `error` in its object; the texts are
 /// returned by agent.
 ///
-/// Agents need all their rollouts at once, so this takes memory in proportion to their number (some 2 KB for each), but
+/// Agents need all their rollouts at once, so this takes memory in proportion to their number (2 to 3 KB for each), but
 /// not to their size.
 pub async fn aggregate(
     rollouts: &Path,
