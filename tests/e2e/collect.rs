@@ -110,23 +110,43 @@ fn a_terminated_collection_is_completed_by_a_second_run() {
     assert_eq!(keys(&collection.output()), all(150));
 }
 
+/// `GYM_HOST_TEST_KILLS=100` does it a hundred times.
 #[test]
-fn a_killed_collection_loses_nothing_and_repeats_nothing() {
-    let collection = Run::new(100);
-    for round in 1..=8 {
-        let before = std::fs::read(collection.output()).unwrap_or_default().len();
-        let mut child = collection.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        eventually("more is written, or all is done", || {
-            std::fs::read(collection.output()).unwrap_or_default().len() > before + round * 700
-                || child.try_wait().unwrap().is_some()
-        });
-        // It may have come to its end by itself.
-        child.kill().ok();
-        child.wait().unwrap();
+fn a_collection_killed_at_random_moments_loses_nothing_and_repeats_nothing() {
+    let kills: u64 = std::env::var("GYM_HOST_TEST_KILLS").map_or(20, |text| text.parse().expect("a number"));
+    let mut collection = Run::new(300);
+    let mut before = String::new();
+    // A linear congruential generator: other moments each time, the same ones in each run of the test.
+    let mut state: u64 = 1;
+    for _ in 0..kills {
+        let mut child =
+            collection.command().arg("--json").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        std::thread::sleep(std::time::Duration::from_millis(state >> 33 & 0x1ff));
+        child.kill().unwrap();
+        let told = child.wait_with_output().unwrap().stdout;
+        let text = std::fs::read_to_string(collection.output()).unwrap_or_default();
+        // The last line may be torn, and is then not counted.
+        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+        assert!(whole.starts_with(&before), "rows of an earlier run changed");
+        std::fs::write(collection.folder.path().join("whole.jsonl"), whole).unwrap();
+        let there = keys(&collection.folder.path().join("whole.jsonl"));
+        for line in String::from_utf8_lossy(&told).split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            let event: Value = serde_json::from_str(line).unwrap();
+            if event["event"] == "done" {
+                let key = (event["task"].as_u64().unwrap(), event["rollout"].as_u64().unwrap());
+                assert!(there.contains(&key), "{key:?} was counted and is lost");
+            }
+        }
+        before = whole.to_owned();
+        if there == all(300) {
+            collection = Run::new(300);
+            before.clear();
+        }
     }
     let ended = run(&mut collection.command());
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    assert_eq!(keys(&collection.output()), all(100));
+    assert_eq!(keys(&collection.output()), all(300));
 }
 
 #[test]

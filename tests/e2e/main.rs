@@ -17,6 +17,7 @@ mod data;
 mod environments;
 mod help;
 mod isolation;
+mod mistakes;
 mod openenv;
 mod python;
 mod python_guests;

@@ -24,7 +24,7 @@ pub(crate) async fn aggregate_here(body: Bytes) -> Reply {
     // Thousands of replies take a while; other requests must not wait for them.
     let work = tokio::task::spawn_blocking(move || aggregate(&replies, MetricOptions { pass: None }));
     match work.await {
-        Ok(Ok(metrics)) => Reply::ok(Raw::from_value(&metrics.to_json()).bytes().clone()),
+        Ok(Ok(metrics)) => Reply::ok(metrics.into_json()),
         Ok(Err(error)) => Reply::new(500, Raw::from_value(&error.to_string()).bytes().clone()),
         Err(error) => {
             tracing::error!(%error, "aggregating failed");

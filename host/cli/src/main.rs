@@ -4,6 +4,7 @@
 
 mod args;
 mod assemble;
+mod closed_output;
 mod commands;
 mod configuration;
 mod failure;
@@ -34,6 +35,7 @@ use crate::{
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    closed_output::end_quietly();
     let arguments = Arguments::parse();
     if let Command::CompileComponent { arguments } = arguments.command {
         return gym_runtime::compile_in_this_process(arguments.into_iter().map(Into::into));

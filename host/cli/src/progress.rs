@@ -8,7 +8,7 @@ use std::{
 };
 
 use gym_rollouts::{Event, Observer};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use parking_lot::Mutex;
 
 /// Shows events to a person.
@@ -39,9 +39,9 @@ impl Progress {
             return Arc::new(|_: &Event| {});
         }
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {per_sec}  ETA {eta}  {msg}");
+            let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {rate} rollouts/s  ETA {eta}  {msg}");
             let bar = ProgressBar::new(0);
-            bar.set_style(style.expect("the template is well-formed"));
+            bar.set_style(style.expect("the template is well-formed").with_key("rate", rate));
             bar
         });
         Arc::new(Self { bar, state: Mutex::default() })
@@ -136,4 +136,10 @@ impl State {
         }
         text
     }
+}
+
+/// Rollouts a second, with one decimal.
+fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    // What cannot be formatted is not shown; a bar has nobody to tell.
+    write!(out, "{:.1}", state.per_sec()).ok();
 }

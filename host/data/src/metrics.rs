@@ -17,8 +17,9 @@ mod student;
 mod table;
 
 use gym_protocol::{
-    Members, Raw,
+    Raw,
     environment::PassMetrics,
+    raw::write_array,
     scan,
     validate::{ErrorDetail, Errors, Path},
 };
@@ -37,7 +38,7 @@ pub struct MetricOptions<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Aggregate {
     /// One object for each task with a measured reply, in order of `_ng_task_index`.
-    pub group_level_metrics: Vec<Map<String, Value>>,
+    pub group_level_metrics: Vec<Group>,
     /// Metrics over all replies.
     pub agent_metrics: Map<String, Value>,
     /// The headline among them.
@@ -48,16 +49,54 @@ pub struct Aggregate {
     pub repeat_level_metrics: Vec<Map<String, Value>>,
 }
 
+/// The metrics of one task. They are kept as text: of all metrics these alone grow with the number of tasks, and a text
+/// takes a tenth of the memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// `_ng_task_index`.
+    pub task: i64,
+    metrics: Raw,
+}
+
+impl Group {
+    fn new(task: i64, metrics: &Map<String, Value>) -> Self {
+        Self { task, metrics: Raw::from_value(metrics) }
+    }
+
+    /// The metrics by name.
+    pub fn metrics(&self) -> Map<String, Value> {
+        self.metrics.read().expect("it was written from an object")
+    }
+
+    /// Adds metrics, in the place of those of their name.
+    pub fn extend(&mut self, added: Map<String, Value>) {
+        let mut metrics = self.metrics();
+        metrics.extend(added);
+        self.metrics = Raw::from_value(&metrics);
+    }
+}
+
 impl Aggregate {
     /// The reply's body.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "group_level_metrics": self.group_level_metrics,
-            "agent_metrics": self.agent_metrics,
-            "key_metrics": self.key_metrics,
-            "perf_summary": self.perf_summary,
-            "repeat_level_metrics": self.repeat_level_metrics,
-        })
+    pub fn into_json(self) -> Vec<u8> {
+        let groups = &self.group_level_metrics;
+        let size: usize = groups.iter().map(|group| group.metrics.bytes().len() + 1).sum();
+        let mut body = Vec::with_capacity(size + 4096);
+        body.extend_from_slice(b"{\"group_level_metrics\":");
+        write_array(&mut body, groups.iter().map(|group| &group.metrics));
+        for (name, value) in [
+            ("agent_metrics", Raw::from_value(&self.agent_metrics)),
+            ("key_metrics", Raw::from_value(&self.key_metrics)),
+            ("perf_summary", Raw::from_value(&self.perf_summary)),
+            ("repeat_level_metrics", Raw::from_value(&self.repeat_level_metrics)),
+        ] {
+            body.extend_from_slice(b",\"");
+            body.extend_from_slice(name.as_bytes());
+            body.extend_from_slice(b"\":");
+            body.extend_from_slice(value.bytes());
+        }
+        body.push(b'}');
+        body
     }
 }
 
@@ -126,11 +165,7 @@ pub fn aggregate(replies: &[Raw], options: MetricOptions<'_>) -> Result<Aggregat
     }
     let pass = options.pass.map(|pass| {
         measured.sort_by_key(|row| row.task);
-        let tasks: Vec<Vec<&Members>> = measured
-            .chunk_by(|one, other| one.task == other.task)
-            .map(|rows| rows.iter().map(|row| &row.members).collect())
-            .collect();
-        (pass, passes::pass_metrics(&tasks, pass))
+        (pass, passes::pass_metrics(&measured, pass))
     });
     measured.sort_by_key(|row| (row.task, row.rollout));
     let table = Table::new(&measured);
@@ -160,7 +195,7 @@ pub fn aggregate(replies: &[Raw], options: MetricOptions<'_>) -> Result<Aggregat
     })
 }
 
-fn group_level(rows: &[Row], table: &Table) -> Vec<Map<String, Value>> {
+fn group_level(rows: &[Row], table: &Table) -> Vec<Group> {
     let mut groups = Vec::new();
     let mut start = 0;
     for task in rows.chunk_by(|one, other| one.task == other.task) {
@@ -176,7 +211,7 @@ fn group_level(rows: &[Row], table: &Table) -> Vec<Map<String, Value>> {
         group.insert("missing_num_rollouts".to_owned(), json!(0));
         group.insert("reward_profile_completion_pct".to_owned(), json!(100.0));
         group.insert("rollout_infos".to_owned(), task.iter().map(Row::info).collect());
-        groups.push(group);
+        groups.push(Group::new(task[0].task, &group));
     }
     groups
 }

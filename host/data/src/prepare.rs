@@ -181,6 +181,7 @@ impl PrepareError {
             Self::Missing { .. } => {
                 Some("put the files there; those with a `source` can be fetched with --download".to_owned())
             }
+            Self::Empty { .. } => Some("give it rows, or take the dataset out of the configuration".to_owned()),
             _ => None,
         }
     }
@@ -199,7 +200,7 @@ pub fn prepare(
     }
     let missing: Vec<String> = datasets
         .iter()
-        .filter(|dataset| !dataset.path.is_file())
+        .filter(|dataset| !dataset.path.exists())
         .map(|dataset| format!("{}: {} ({})", dataset.instance, dataset.name, dataset.jsonl_fpath))
         .collect();
     if !missing.is_empty() {

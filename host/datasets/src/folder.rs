@@ -75,9 +75,16 @@ fn copy(from: &Path, to: &Path, expected: &Expected) -> Result<Digests, DatasetE
     let mut partial = Partial::open(to, None)?;
     let mut buffer = vec![0; 1 << 20];
     loop {
-        match source.read(&mut buffer).map_err(problem(from))? {
-            0 => return partial.finish(expected),
-            read => partial.write(&buffer[..read])?,
+        let read = source.read(&mut buffer).map_err(problem(from));
+        let written = read.and_then(|read| partial.write(&buffer[..read]).map(|()| read));
+        match written {
+            Ok(0) => return partial.finish(expected),
+            Ok(_) => {}
+            Err(error) => {
+                // A copy begins anew, so the part is of no use.
+                partial.remove();
+                return Err(error);
+            }
         }
     }
 }

@@ -124,6 +124,11 @@ impl Partial {
         Ok(())
     }
 
+    /// Gives up. Whether the part can be removed does not matter to the error that led here.
+    pub(crate) fn remove(self) {
+        std::fs::remove_file(&self.path).ok();
+    }
+
     /// Checks what arrived, and gives the file its name. A wrong one is removed.
     pub(crate) fn finish(self, expected: &Expected) -> Result<Digests, DatasetError> {
         self.file.sync_all().map_err(problem(&self.path))?;

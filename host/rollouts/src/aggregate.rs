@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The file with the metrics of all agents.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufReader},
+    path::Path,
+};
 
 use gym_data::jsonl::{BlankLines, Reader};
-use gym_protocol::{Members, Raw, raw::write_array};
+use gym_protocol::{Members, Raw, raw::write_array, scan};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -18,7 +24,8 @@ use crate::{
 /// object for each agent, as NeMo Gym's collector does. An agent that cannot has `error` in its object; the texts are
 /// returned by agent.
 ///
-/// Agents need all their rollouts at once, so this takes memory in proportion to their number, but not to their size.
+/// Agents need all their rollouts at once, so this takes memory in proportion to their number (2 to 3 KB for each), but
+/// not to their size.
 pub async fn aggregate(
     rollouts: &Path,
     metrics: &Path,
@@ -31,11 +38,11 @@ pub async fn aggregate(
         write_array(&mut body, &rows);
         body.push(b'}');
         drop(rows);
-        let mut entry = Map::new();
-        entry.insert("agent_ref".to_owned(), json!({ "name": agent }));
+        let mut entry = Members::new();
+        entry.set("agent_ref", Raw::from_value(&json!({ "name": agent })));
         let reply = match dispatch.aggregate_metrics(&agent, body.into()).await {
             Ok(reply) if reply.is_success() => {
-                serde_json::from_slice::<Map<String, Value>>(&reply.body).map_err(|error| error.to_string())
+                Raw::parse(reply.body).and_then(|body| body.members()).map_err(|error| error.to_string())
             }
             Ok(reply) => Err(format!("status {}: {}", reply.status, String::from_utf8_lossy(&reply.body))),
             Err(fault) => Err(fault.message),
@@ -43,22 +50,62 @@ pub async fn aggregate(
         match reply {
             Ok(mut reply) => {
                 for name in ["agent_metrics", "key_metrics", "group_level_metrics", "repeat_level_metrics"] {
-                    if let Some(value) = reply.shift_remove(name) {
-                        entry.insert(name.to_owned(), value);
+                    if let Some(value) = reply.remove(name) {
+                        entry.set(name, value);
                     }
                 }
                 // Absent rather than null.
-                entry.extend(reply.into_iter().filter(|(_, value)| !value.is_null()));
+                for (name, value) in reply.iter().filter(|(_, value)| !value.is_null()) {
+                    entry.set(name, value.clone());
+                }
             }
             Err(error) => {
-                entry.insert("error".to_owned(), error.as_str().into());
+                entry.set("error", Raw::from_value(&error));
                 errors.insert(agent, error);
             }
         }
-        entries.push(Value::Object(entry));
+        entries.push(Entry(entry));
     }
-    Files::replace(metrics, &serde_json::to_vec_pretty(&entries).expect("plain data serialises"))?;
+    Files::replace_with(metrics, |file| Ok(serde_json::to_writer_pretty(file, &entries)?))?;
     Ok(errors)
+}
+
+/// An agent's metrics, which are taken apart only while they are written: those of all tasks may be many.
+struct Entry(Members);
+
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, Part(value.bytes()))))
+    }
+}
+
+/// A JSON text; a list is taken apart element by element.
+struct Part<'a>(&'a [u8]);
+
+impl Serialize for Part<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if scan::kind(self.0) == scan::Kind::Array {
+            return serializer.collect_seq(scan::elements(self.0).map(Part));
+        }
+        serde_json::from_slice::<Value>(self.0).map_err(serde::ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+/// The headlines of each agent in a file of metrics: its name, and the metrics by name. The rest of the file, which may
+/// be large, is passed over.
+pub fn headlines(metrics: &Path) -> io::Result<Vec<(String, Map<String, Value>)>> {
+    #[derive(Deserialize)]
+    struct Headline {
+        #[serde(default)]
+        agent_ref: Map<String, Value>,
+        #[serde(default)]
+        key_metrics: Map<String, Value>,
+    }
+    let entries: Vec<Headline> = serde_json::from_reader(BufReader::with_capacity(256 << 10, File::open(metrics)?))?;
+    let name = |agent: &Map<String, Value>| agent.get("name").and_then(Value::as_str).map(str::to_owned);
+    let named =
+        |entry: Headline| (name(&entry.agent_ref).unwrap_or_else(|| "(no agent)".to_owned()), entry.key_metrics);
+    Ok(entries.into_iter().map(named).collect())
 }
 
 /// The rollouts of each agent without their large parts, by task and repeat; what is there twice counts once.

@@ -102,7 +102,7 @@ impl Dispatch for PlainMetrics {
         let rows = scan::member(&body, "verify_responses").unwrap_or_default();
         let rows: Vec<Raw> = scan::elements(rows).map(|row| Raw::trusted(body.slice_ref(row))).collect();
         match aggregate(&rows, MetricOptions::default()) {
-            Ok(metrics) => Ok(Reply::ok(metrics.to_json().to_string())),
+            Ok(metrics) => Ok(Reply::ok(metrics.into_json())),
             Err(error) => Ok(Reply::new(500, error.to_string())),
         }
     }

@@ -3,6 +3,7 @@
 
 use std::{
     fs::{File, TryLockError},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
@@ -76,8 +77,23 @@ impl Files {
 
     /// Writes a whole file or nothing.
     pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), CollectError> {
+        Self::replace_with(path, |file| file.write_all(content))
+    }
+
+    /// Writes a whole file or nothing, piece by piece.
+    pub(crate) fn replace_with(
+        path: &Path,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> Result<(), CollectError> {
         let partial = path.with_extension("partial");
-        let written = std::fs::write(&partial, content).and_then(|()| std::fs::rename(&partial, path));
+        let written = File::create(&partial).and_then(|file| {
+            let mut file = BufWriter::with_capacity(256 << 10, file);
+            write(&mut file)?;
+            file.flush()?;
+            // A full disk may only be noticed now, and then the file that was there before stays.
+            file.get_ref().sync_data()?;
+            std::fs::rename(&partial, path)
+        });
         written.map_err(|source| {
             // The part that was written is of no use; the error that matters is the first one.
             std::fs::remove_file(&partial).ok();

@@ -17,7 +17,7 @@ mod reverify;
 mod reward_profile;
 mod summary;
 
-pub use aggregate::aggregate;
+pub use aggregate::{aggregate, headlines};
 pub use collector::Collector;
 pub use dispatch::{AgentDispatch, Dispatch, PlainMetrics};
 pub use error::CollectError;

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeSet,
     fs::File,
-    io::{BufWriter, Write},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
@@ -24,14 +24,52 @@ struct Place {
     offset: u64,
 }
 
+/// Files under names of their own until all are whole. Dropped before that, they are removed.
+#[derive(Default)]
+struct Partials(Vec<(PathBuf, PathBuf)>);
+
+impl Partials {
+    fn create(&mut self, path: &Path) -> Result<BufWriter<File>, CollectError> {
+        let partial = path.with_extension("partial");
+        let file = File::create(&partial).map_err(problem(path))?;
+        self.0.push((partial, path.to_owned()));
+        Ok(BufWriter::with_capacity(1 << 20, file))
+    }
+
+    /// Gives all files their names.
+    fn finish(mut self) -> Result<(), CollectError> {
+        for (partial, path) in std::mem::take(&mut self.0) {
+            std::fs::rename(&partial, &path).map_err(problem(&path))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Partials {
+    fn drop(&mut self) {
+        for (partial, _) in &self.0 {
+            // What was written so far is of no use; the error that matters is another one.
+            std::fs::remove_file(partial).ok();
+        }
+    }
+}
+
+fn problem(path: &Path) -> impl Fn(io::Error) -> CollectError {
+    let path = path.display().to_string();
+    move |source| CollectError::File { path: path.clone(), source }
+}
+
 /// Writes the rollouts of all `inputs` to `output`, by task and repeat, and counts them. The output is whole or not
 /// there. A file that is named twice is read once; the same rollout in two files is an error, in one file the first one
 /// counts. Memory is taken for the places of the rollouts only.
 pub fn merge(inputs: &[PathBuf], output: &Path) -> Result<u64, CollectError> {
-    let problem = |path: &Path| {
-        let path = path.display().to_string();
-        move |source| CollectError::File { path, source }
-    };
+    let mut partials = Partials::default();
+    let count = write(inputs, output, &mut partials)?;
+    partials.finish()?;
+    Ok(count)
+}
+
+fn write(inputs: &[PathBuf], output: &Path, partials: &mut Partials) -> Result<u64, CollectError> {
     let mut files: Vec<PathBuf> = Vec::new();
     let mut known = BTreeSet::new();
     for input in inputs {
@@ -58,24 +96,15 @@ pub fn merge(inputs: &[PathBuf], output: &Path) -> Result<u64, CollectError> {
     }
     places.dedup_by_key(|place| place.key);
     let mut readers = files.iter().map(|file| Reader::open(file)).collect::<Result<Vec<_>, _>>()?;
-    let partial = output.with_extension("partial");
-    let mut write = || -> Result<(), CollectError> {
-        let mut target = BufWriter::with_capacity(1 << 20, File::create(&partial).map_err(problem(output))?);
-        for place in &places {
-            let reader = &mut readers[place.file];
-            reader.seek(place.line, place.offset)?;
-            let Some((_, text)) = reader.next_line()? else { continue };
-            target.write_all(&text).and_then(|()| target.write_all(b"\n")).map_err(problem(output))?;
-        }
-        target.flush().and_then(|()| target.get_ref().sync_data()).map_err(problem(output))?;
-        std::fs::rename(&partial, output).map_err(problem(output))
-    };
-    let result = write();
-    if result.is_err() {
-        // What was written so far is of no use; the error that matters is the one returned.
-        std::fs::remove_file(&partial).ok();
+    let mut target = partials.create(output)?;
+    for place in &places {
+        let reader = &mut readers[place.file];
+        reader.seek(place.line, place.offset)?;
+        let Some((_, text)) = reader.next_line()? else { continue };
+        target.write_all(&text).and_then(|()| target.write_all(b"\n")).map_err(problem(output))?;
     }
-    result.map(|()| places.len() as u64)
+    target.flush().and_then(|()| target.get_ref().sync_data()).map_err(problem(output))?;
+    Ok(places.len() as u64)
 }
 
 /// Merges what stands beside the rollouts of several files as well: failures one after the other, and the rows that were
@@ -83,10 +112,10 @@ pub fn merge(inputs: &[PathBuf], output: &Path) -> Result<u64, CollectError> {
 pub fn merge_all(inputs: &[PathBuf], output: &Path) -> Result<u64, CollectError> {
     let merged = Files::of(output);
     let files: Vec<Files> = inputs.iter().map(|input| Files::of(input)).collect();
-    // The rollouts come last: when they are there, all is.
+    let mut partials = Partials::default();
     if files.iter().all(|files| files.inputs.is_file()) {
         let inputs: Vec<PathBuf> = files.iter().map(|files| files.inputs.clone()).collect();
-        merge(&inputs, &merged.inputs)?;
+        write(&inputs, &merged.inputs, &mut partials)?;
     }
     let mut known = BTreeSet::new();
     let failures: Vec<&PathBuf> = files
@@ -94,25 +123,19 @@ pub fn merge_all(inputs: &[PathBuf], output: &Path) -> Result<u64, CollectError>
         .map(|files| &files.failures)
         .filter(|path| path.canonicalize().is_ok_and(|path| known.insert(path)))
         .collect();
-    let problem = |source| CollectError::File { path: merged.failures.display().to_string(), source };
-    let partial = merged.failures.with_extension("partial");
-    let write = || -> Result<(), CollectError> {
-        let mut target = BufWriter::new(File::create(&partial).map_err(problem)?);
-        for path in failures {
-            let mut reader = Reader::open(path)?.blank_lines(BlankLines::Skipped);
-            while let Some(row) = reader.next_row()? {
-                target.write_all(&row.text).and_then(|()| target.write_all(b"\n")).map_err(problem)?;
-            }
+    let failed = problem(&merged.failures);
+    let mut target = partials.create(&merged.failures)?;
+    for path in failures {
+        let mut reader = Reader::open(path)?.blank_lines(BlankLines::Skipped);
+        while let Some(row) = reader.next_row()? {
+            target.write_all(&row.text).and_then(|()| target.write_all(b"\n")).map_err(&failed)?;
         }
-        target.flush().map_err(problem)?;
-        std::fs::rename(&partial, &merged.failures).map_err(problem)
-    };
-    if let Err(error) = write() {
-        // What was written so far is of no use; the error that matters is the one returned.
-        std::fs::remove_file(&partial).ok();
-        return Err(error);
     }
-    merge(inputs, output)
+    target.flush().and_then(|()| target.get_ref().sync_data()).map_err(&failed)?;
+    // The rollouts come last: when they are there, all is.
+    let count = write(inputs, output, &mut partials)?;
+    partials.finish()?;
+    Ok(count)
 }
 
 fn places(files: &[PathBuf]) -> Result<Vec<Place>, CollectError> {
@@ -153,6 +176,11 @@ mod tests {
         assert_eq!(text("all.jsonl"), row(0, 0) + &row(1, 0));
         assert_eq!(text("all_materialized_inputs.jsonl"), row(0, 0) + &row(0, 1) + &row(1, 0) + &row(1, 1));
         assert_eq!(text("all_failures.jsonl"), row(0, 1));
+        // A mistake in one file leaves nothing of the others.
+        std::fs::write(path("b.jsonl"), "{}\n").unwrap();
+        assert!(merge_all(&[path("a.jsonl"), path("b.jsonl")], &path("new.jsonl")).is_err());
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(!names.into_iter().any(|name| name.to_string_lossy().starts_with("new")));
     }
 
     #[test]

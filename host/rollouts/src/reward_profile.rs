@@ -82,8 +82,9 @@ pub fn reward_profile(rollouts: &Path, inputs: &Path, partial: bool) -> Result<R
             }));
             entry.extend(metrics.agent_metrics);
             agents.push(entry);
-            for mut group in metrics.group_level_metrics {
-                let number = group.get("_ng_task_index").and_then(Value::as_u64).unwrap_or_default();
+            for known in metrics.group_level_metrics {
+                let mut group = known.metrics();
+                let number = u64::try_from(known.task).unwrap_or_default();
                 if let Some(task) = tasks.get(&(agent.clone(), number)) {
                     complete(&mut group, task, &mut samples)?;
                 }

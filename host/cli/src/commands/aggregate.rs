@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use gym_config::Purpose;
 use gym_rollouts::{Dispatch, Files, PlainMetrics};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     args::{AggregateArgs, MergeArgs},
@@ -71,12 +71,13 @@ pub(crate) async fn run(arguments: &AggregateArgs, places: &Places) -> CommandRe
     let metrics = Files::of(&output).metrics;
     let errors =
         gym_rollouts::aggregate(&rollouts, &metrics, dispatch.as_ref()).await.map_err(|error| failure(&error))?;
-    let text = std::fs::read_to_string(&metrics)
-        .map_err(|error| Failure::infrastructure(format!("failed to read {}: {error}", metrics.display())))?;
+    let unreadable = |error| Failure::infrastructure(format!("failed to read {}: {error}", metrics.display()));
     if arguments.json {
-        println!("{text}");
+        let mut file = std::fs::File::open(&metrics).map_err(unreadable)?;
+        std::io::copy(&mut file, &mut std::io::stdout()).map_err(unreadable)?;
+        println!();
     } else {
-        print(&text);
+        print(&gym_rollouts::headlines(&metrics).map_err(unreadable)?);
     }
     eprintln!("metrics:  {}", metrics.display());
     for (agent, error) in &errors {
@@ -92,11 +93,10 @@ fn names_servers(arguments: &AggregateArgs) -> bool {
 }
 
 /// The headlines of each agent.
-fn print(text: &str) {
-    let entries: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
-    for entry in &entries {
-        println!("{}", entry.pointer("/agent_ref/name").and_then(Value::as_str).unwrap_or("(no agent)"));
-        for (name, value) in entry.get("key_metrics").and_then(Value::as_object).into_iter().flatten() {
+fn print(headlines: &[(String, Map<String, Value>)]) {
+    for (agent, metrics) in headlines {
+        println!("{agent}");
+        for (name, value) in metrics {
             println!("  {name:<50} {value}");
         }
     }

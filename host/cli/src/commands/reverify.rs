@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -22,7 +23,7 @@ use crate::{
     assemble::Resources,
     commands::collect::failure,
     configuration,
-    failure::{CommandResult, Failure, WITH_FAULTS},
+    failure::{CommandResult, Failure, WITH_FAULTS, of_file},
     gym_options::GymOptions,
     local::Local,
     places::Places,
@@ -73,6 +74,8 @@ fn plan(arguments: &ReverifyArgs, settings: &Settings) -> Result<ReverifyPlan, F
     let stem = rollouts.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let inputs =
         path(&arguments.inputs, "materialized_inputs_jsonl_fpath")?.unwrap_or_else(|| Files::of(&rollouts).inputs);
+    File::open(&rollouts)
+        .map_err(|error| of_file(format!("failed to open {}: {error}", rollouts.display()), &error))?;
     if !inputs.is_file() {
         return Err(Failure::user(format!("the rows that were run are not there: {}", inputs.display()))
             .with_hint("name them with --inputs FILE"));

@@ -7,18 +7,22 @@ use std::{
 };
 
 use gym_viewer::{
-    Index, IndexError,
+    Index, IndexError, State,
     terminal::{self, Choice, Style},
 };
 
 use crate::{
     args::{ColourChoice, ShowArgs},
-    failure::{CommandResult, Failure, chain},
+    failure::{CommandResult, Failure, WITH_FAULTS, chain},
 };
 
 pub(crate) fn run(arguments: &ShowArgs) -> CommandResult {
     let index = Index::open(std::slice::from_ref(&arguments.file)).map_err(|error| unreadable(&error))?;
     index.read().map_err(|error| unreadable(&error))?;
+    if index.with(|table| table.rows().is_empty()) {
+        return Err(Failure::user(format!("{} has no rollouts", arguments.file.display()))
+            .with_hint("`gym-host eval` and `gym-host collect` write files of rollouts"));
+    }
     let choice = Choice {
         filter: arguments.filter.join(" "),
         sort: arguments.sort.clone(),
@@ -43,6 +47,15 @@ pub(crate) fn run(arguments: &ShowArgs) -> CommandResult {
         if chosen.rows.len() < chosen.matched { format!(", {} shown", chosen.rows.len()) } else { String::new() };
     let mean = chosen.mean.map(|mean| format!("; mean reward of {}: {mean:.4}", chosen.scored)).unwrap_or_default();
     eprintln!("{} of {total} rollouts{shown}{mean}", chosen.matched);
+    let unreadable = index.with(|table| {
+        let mut lines = table.rows().iter().filter(|row| row.state == State::Unreadable).map(|row| row.line);
+        lines.next().map(|first| (first, 1 + lines.count()))
+    });
+    if let Some((line, count)) = unreadable {
+        eprintln!("error: {count} lines are not JSON objects, the first at {}:{line}", arguments.file.display());
+        eprintln!("hint: mend or remove them; the filter `is:unreadable` shows them");
+        return Ok(ExitCode::from(WITH_FAULTS));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

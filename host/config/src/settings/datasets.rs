@@ -157,7 +157,7 @@ fn dataset(mut fields: Fields<'_>, roots: &Roots) -> Option<Dataset> {
     Some(Dataset {
         name: name?,
         kind: kind?,
-        path: roots.find(&jsonl_fpath).filter(|path| path.is_file()),
+        path: roots.find(&jsonl_fpath).filter(|path| path.exists()),
         jsonl_fpath,
         num_repeats,
         start_idx,

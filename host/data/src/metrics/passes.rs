@@ -5,7 +5,10 @@ use gym_protocol::{Members, Raw, environment::PassMetrics};
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use super::number::{Number, sum, sum_floats};
+use super::{
+    number::{Number, sum, sum_floats},
+    table::Row,
+};
 
 const NO_ANSWER: &str = "no_answer";
 
@@ -14,32 +17,33 @@ struct Task {
     /// For each score its values by rollout; none where the score does not apply.
     scores: Vec<Vec<Option<Number>>>,
     answers: Vec<Option<String>>,
+    subset: Option<String>,
 }
 
-/// Metrics of all tasks, and of the subsets if there are any.
-pub(super) fn pass_metrics(tasks: &[Vec<&Members>], options: &PassMetrics) -> Map<String, Value> {
+/// Metrics of all tasks, and of the subsets if there are any. The rows of a task stand together.
+pub(super) fn pass_metrics(rows: &[Row], options: &PassMetrics) -> Map<String, Value> {
     let mut names: Vec<&str> = options.scores.iter().map(|score| score.name.as_str()).collect();
     if options.answer_field.is_some() {
         names.push(NO_ANSWER);
     }
     names.sort_unstable();
     names.dedup();
-    let mut metrics = of_tasks(tasks, &names, options);
-    if let Some(field) = &options.subset_field {
-        let mut subsets: IndexMap<String, Vec<Vec<&Members>>> = IndexMap::new();
-        for rows in tasks {
-            if let Some(subset) = rows.iter().find_map(|row| subset(row, field)) {
-                subsets.entry(subset).or_default().push(rows.clone());
-            }
+    let tasks: Vec<Task> =
+        rows.chunk_by(|one, other| one.task == other.task).map(|rows| Task::read(rows, &names, options)).collect();
+    let mut metrics = of_tasks(&tasks.iter().collect::<Vec<_>>(), &names, options);
+    let mut subsets: IndexMap<&str, Vec<&Task>> = IndexMap::new();
+    for task in &tasks {
+        if let Some(subset) = &task.subset {
+            subsets.entry(subset).or_default().push(task);
         }
-        for (subset, tasks) in subsets {
-            let of_subset = of_tasks(&tasks, &names, options).into_iter();
-            metrics.extend(
-                of_subset
-                    .filter(|(name, _)| name != "per_sample_aggregate")
-                    .map(|(name, value)| (format!("{subset}/{name}"), value)),
-            );
-        }
+    }
+    for (subset, tasks) in subsets {
+        let of_subset = of_tasks(&tasks, &names, options).into_iter();
+        metrics.extend(
+            of_subset
+                .filter(|(name, _)| name != "per_sample_aggregate")
+                .map(|(name, value)| (format!("{subset}/{name}"), value)),
+        );
     }
     metrics
 }
@@ -92,7 +96,9 @@ fn subset(row: &Members, field: &str) -> Option<String> {
 }
 
 impl Task {
-    fn read(rows: &[&Members], names: &[&str], options: &PassMetrics) -> Self {
+    fn read(rows: &[Row], names: &[&str], options: &PassMetrics) -> Self {
+        let rows: Vec<Members> = rows.iter().map(Row::members).collect();
+        let subset = options.subset_field.as_ref().and_then(|field| rows.iter().find_map(|row| subset(row, field)));
         let answers: Vec<Option<String>> = match &options.answer_field {
             Some(field) => rows.iter().map(|row| row.get_set(field).map(text)).collect(),
             None => Vec::new(),
@@ -106,7 +112,7 @@ impl Task {
                 rows.iter().map(|row| score(row, name, options)).collect()
             })
             .collect();
-        Self { scores, answers }
+        Self { scores, answers, subset }
     }
 
     /// The most frequent answer's score among the first k; ties are averaged, and without any answer it is 0.
@@ -136,8 +142,7 @@ fn score(row: &Members, name: &str, options: &PassMetrics) -> Option<Number> {
     Number::read(row.get(&score.field)?)
 }
 
-fn of_tasks(tasks: &[Vec<&Members>], names: &[&str], options: &PassMetrics) -> Map<String, Value> {
-    let tasks: Vec<Task> = tasks.iter().map(|rows| Task::read(rows, names, options)).collect();
+fn of_tasks(tasks: &[&Task], names: &[&str], options: &PassMetrics) -> Map<String, Value> {
     let largest = tasks.iter().flat_map(|task| task.scores.iter().map(Vec::len)).max().unwrap_or(0);
     // A score that no rollout has is not listed.
     let has_score =
@@ -147,7 +152,7 @@ fn of_tasks(tasks: &[Vec<&Members>], names: &[&str], options: &PassMetrics) -> M
     let mut metrics = Map::new();
     for k in 1..=largest {
         for &(index, name) in &names {
-            let present = |task: &Task| task.scores[index].iter().flatten().copied().collect::<Vec<Number>>();
+            let present = |task: &&Task| task.scores[index].iter().flatten().copied().collect::<Vec<Number>>();
             let passes = tasks.iter().map(present).filter(|scores| k <= scores.len()).map(|scores| pass(&scores, k));
             put(&mut metrics, format!("pass@{k}/{name}"), passes.collect());
             let averages = tasks.iter().filter_map(|task| {

@@ -12,7 +12,8 @@ use super::{
 
 /// The summary of all rollouts, masked ones included: they ran as well. None when no rollout has `ng_perf`.
 pub(super) fn summary(rows: &[Row]) -> Option<Map<String, Value>> {
-    let records: Vec<Members> = rows.iter().filter_map(|row| row.members.get_set("ng_perf")?.members().ok()).collect();
+    let records: Vec<Members> =
+        rows.iter().filter_map(|row| row.members().get_set("ng_perf")?.members().ok()).collect();
     if records.is_empty() {
         return None;
     }

@@ -12,64 +12,72 @@ use super::{
     statistics::{max, mean, median, min, std},
 };
 
-/// One reply, with what the metrics look at.
+/// One reply, with what the metrics look at. Its members are read again whenever they are needed: a million replies
+/// that are split into their members would take gigabytes.
 pub(super) struct Row {
     pub(super) task: i64,
     pub(super) rollout: i64,
     pub(super) masked: bool,
-    pub(super) members: Members,
-    usage: Option<Members>,
+    reply: Raw,
 }
 
 impl Row {
     pub(super) fn read(reply: &Raw) -> Option<Self> {
         let members = reply.members().ok()?;
         let integer = |name: &str| members.get(name).and_then(|value| value.read::<i64>().ok()).unwrap_or(0);
-        let usage =
-            members.get_set("response").and_then(|value| value.members().ok()?.get_set("usage")?.members().ok());
         Some(Self {
             task: integer("_ng_task_index"),
             rollout: integer("_ng_rollout_index"),
             masked: members.get("mask_sample").is_some_and(is_truthy),
-            members,
-            usage,
+            reply: reply.clone(),
         })
     }
 
-    /// Numbers by name in the order of the reply. Token counts stand last, and in the place of members of their name.
-    fn numbers(&self) -> IndexMap<&str, Number> {
-        let mut numbers = IndexMap::new();
-        let usage = self.usage.iter().flat_map(Members::iter);
-        for (name, value) in self.members.iter().chain(usage).filter(|(name, _)| is_metric(name)) {
-            match Number::read(value) {
-                Some(number) => {
-                    numbers.insert(name, number);
-                }
-                None => {
-                    numbers.shift_remove(name);
-                }
-            }
-        }
-        numbers
+    pub(super) fn members(&self) -> Members {
+        self.reply.members().expect("the reply was read before")
     }
 
     /// The entry in `rollout_infos`: the reward as it came, token counts, and the other numbers.
     pub(super) fn info(&self) -> Value {
+        let members = self.members();
         let mut info = Map::new();
         info.insert("rollout_id".to_owned(), json!(format!("{}:{}", self.task, self.rollout)));
         info.insert("_ng_task_index".to_owned(), json!(self.task));
         info.insert("_ng_rollout_index".to_owned(), json!(self.rollout));
-        if let Some(reward) = self.members.get("reward") {
+        if let Some(reward) = members.get("reward") {
             info.insert("reward".to_owned(), reward.read().unwrap_or(Value::Null));
         }
-        let own = self.members.iter().filter(|(name, _)| is_metric(name) && *name != "reward");
-        for (name, value) in self.usage.iter().flat_map(Members::iter).chain(own) {
+        let usage = usage(&members);
+        let own = members.iter().filter(|(name, _)| is_metric(name) && *name != "reward");
+        for (name, value) in usage.iter().flat_map(Members::iter).chain(own) {
             if let Some(number) = Number::read(value) {
                 info.insert(name.to_owned(), number.to_json());
             }
         }
         Value::Object(info)
     }
+}
+
+/// The token counts of a reply.
+fn usage(reply: &Members) -> Option<Members> {
+    reply.get_set("response")?.members().ok()?.get_set("usage")?.members().ok()
+}
+
+/// Numbers by name in the order of the reply. Token counts stand last, and in the place of members of their name.
+fn numbers<'a>(reply: &'a Members, usage: Option<&'a Members>) -> IndexMap<&'a str, Number> {
+    let mut numbers = IndexMap::new();
+    let usage = usage.into_iter().flat_map(Members::iter);
+    for (name, value) in reply.iter().chain(usage).filter(|(name, _)| is_metric(name)) {
+        match Number::read(value) {
+            Some(number) => {
+                numbers.insert(name, number);
+            }
+            None => {
+                numbers.shift_remove(name);
+            }
+        }
+    }
+    numbers
 }
 
 fn is_metric(name: &str) -> bool {
@@ -96,7 +104,9 @@ impl Table {
         let mut columns: IndexMap<String, Vec<f64>> = IndexMap::new();
         let mut whole = true;
         for (index, row) in rows.iter().enumerate() {
-            for (name, number) in row.numbers() {
+            let members = row.members();
+            let usage = usage(&members);
+            for (name, number) in numbers(&members, usage.as_ref()) {
                 if !columns.contains_key(name) {
                     columns.insert(name.to_owned(), vec![f64::NAN; rows.len()]);
                 }

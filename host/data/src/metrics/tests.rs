@@ -38,7 +38,7 @@ fn statistics_are_listed_by_statistic_and_then_by_column() {
     assert_eq!(float(&aggregate.agent_metrics, "median/input_tokens"), 15.0);
     // Two values that are 1 apart: the mean is half way, so the squares sum to 1/2.
     assert_eq!(float(&aggregate.agent_metrics, "std/reward"), 0.5_f64.sqrt());
-    let group = &aggregate.group_level_metrics[0];
+    let group = aggregate.group_level_metrics[0].metrics();
     assert_eq!(group["num_rollouts"], json!(2));
     assert_eq!(group["rollout_infos"][1]["rollout_id"], "0:1");
 }
@@ -52,7 +52,11 @@ fn a_single_reply_has_a_deviation_of_zero_and_no_repeats_to_compare() {
     assert_eq!((&metrics["std/reward"], &metrics["num_repeats"]), (&json!(0.0), &json!(1)));
     assert_eq!(aggregate.key_metrics, json!({"mean/reward": 1.0}).as_object().unwrap().clone());
     assert!(aggregate.repeat_level_metrics.is_empty());
-    assert_eq!(aggregate.to_json()["perf_summary"], Value::Null);
+    let body: Value = serde_json::from_slice(&aggregate.into_json()).unwrap();
+    assert_eq!(body["perf_summary"], Value::Null);
+    assert_eq!(body["group_level_metrics"][0]["rollout_infos"][0]["reward"], 1.0);
+    let names: Vec<&String> = body.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["group_level_metrics", "agent_metrics", "key_metrics", "perf_summary", "repeat_level_metrics"]);
 }
 
 #[test]
@@ -73,13 +77,13 @@ fn columns_stand_in_the_order_of_their_first_row_and_gaps_are_left_out() {
     assert_eq!(means, [("mean/reward", 0.5), ("mean/input_tokens", 10.0), ("mean/cost", 0.5), ("mean/late", 4.0)]);
     // One value is no deviation, and the reward has one, so the others have none.
     assert!(!metrics.agent_metrics.contains_key("std/late"));
-    let infos = &metrics.group_level_metrics[0]["rollout_infos"];
+    let infos = &metrics.group_level_metrics[0].metrics()["rollout_infos"];
     let expected = json!([{"rollout_id": "0:0", "_ng_task_index": 0, "_ng_rollout_index": 0, "reward": 1.0,
         "input_tokens": 9, "cost": 0.5}]);
     assert_eq!(infos, &expected);
     // In a group of one row no column has a deviation: those that are there get 0.
-    assert_eq!(metrics.group_level_metrics[1]["std/late"], json!(0.0));
-    assert!(!metrics.group_level_metrics[1].contains_key("std/cost"));
+    assert_eq!(metrics.group_level_metrics[1].metrics()["std/late"], json!(0.0));
+    assert!(!metrics.group_level_metrics[1].metrics().contains_key("std/cost"));
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub(super) struct Metrics {
 /// Files under names of their own until all is done. Dropped before that, they are removed.
 pub(super) struct Outputs {
     folder: PathBuf,
+    /// Whether the folder was not there before.
+    made_folder: bool,
     /// What is being written: the rows of a type, and of a dataset of it.
     kind: Option<(PathBuf, BufWriter<File>)>,
     dataset: Option<BufWriter<File>>,
@@ -39,6 +41,7 @@ impl Outputs {
     pub(super) fn new(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
+            made_folder: false,
             kind: None,
             dataset: None,
             files: Vec::new(),
@@ -55,6 +58,7 @@ impl Outputs {
     }
 
     pub(super) fn begin_kind(&mut self, kind: DatasetKind) -> Result<(), PrepareError> {
+        self.made_folder |= !self.folder.exists();
         std::fs::create_dir_all(&self.folder).map_err(file_error("write", &self.folder))?;
         let path = self.folder.join(format!("{}.jsonl", kind.as_str()));
         let file = self.create(path.clone())?;
@@ -167,6 +171,10 @@ impl Drop for Outputs {
         for (partial, _) in &self.files {
             // What was written so far is of no use; the error that matters is another one.
             std::fs::remove_file(partial).ok();
+        }
+        if self.made_folder {
+            // Only an empty folder can be removed, so after a success it stays.
+            std::fs::remove_dir(&self.folder).ok();
         }
     }
 }

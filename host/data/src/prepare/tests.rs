@@ -301,6 +301,9 @@ fn what_cannot_be_prepared_is_said_before_any_work() {
     assert_eq!(case.files(), ["example.jsonl"]);
     case.dataset().path = case.folder.path().to_owned();
     let (result, _) = case.run();
+    assert!(matches!(result, Err(PrepareError::Rows(_))), "a folder is no dataset: {result:?}");
+    case.dataset().path = case.folder.path().join("gone.jsonl");
+    let (result, _) = case.run();
     let Err(PrepareError::Missing { missing }) = result else { panic!("{result:?}") };
     assert_eq!(missing, ["my_agent: example (data/example.jsonl)"]);
     case.preparation.mode = Mode::TrainPreparation;

@@ -40,7 +40,7 @@ impl Server {
         if self.environment.description().own_metrics && !replies.is_empty() {
             self.add_own_metrics(&replies, &mut metrics).await?;
         }
-        Ok(Reply::ok(Raw::from_value(&metrics.to_json()).bytes().clone()))
+        Ok(Reply::ok(metrics.into_json()))
     }
 
     /// Lets the environment add to the metrics.
@@ -65,11 +65,11 @@ impl Server {
             let Value::Array(groups) = groups else { return Err(bad("lists of tasks").into()) };
             for group in groups {
                 let Value::Object(group) = group else { return Err(bad("lists of tasks").into()) };
-                let task = group.get("_ng_task_index").cloned();
-                if let Some(known) =
-                    metrics.group_level_metrics.iter_mut().find(|known| known.get("_ng_task_index") == task.as_ref())
-                {
-                    known.extend(group);
+                let task = group.get("_ng_task_index").and_then(Value::as_i64);
+                // Groups stand in the order of their tasks.
+                let place = metrics.group_level_metrics.binary_search_by(|known| Some(known.task).cmp(&task));
+                if let Ok(place) = place {
+                    metrics.group_level_metrics[place].extend(group);
                 }
             }
         }

@@ -124,6 +124,9 @@ fn settings(address: &Address, config: &ConfigArgs, places: &Places) -> Result<S
 
 fn failure(error: &DatasetError) -> Failure {
     let text = chain(error);
+    if let DatasetError::File { source, .. } = error {
+        return of_file(text, source);
+    }
     let failure = if error.is_users() { Failure::user(text) } else { Failure::infrastructure(text) };
     match error.hint() {
         Some(hint) => failure.with_hint(hint),
