@@ -427,6 +427,27 @@ mod tests {
     }
 
     #[test]
+    fn the_last_item_gives_its_first_part_or_nothing_or_a_fault() {
+        let refusal = json!({"type": "message", "content": [{"type": "refusal", "refusal": "no"}]});
+        let call = json!({"type": "function_call", "name": "f", "arguments": "{}"});
+        let thought =
+            json!({"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]});
+        for (items, text) in [
+            (json!([]), Some(None)),
+            (json!([message("assistant", &["a", "b"])]), Some(Some("a"))),
+            (json!([message("assistant", &["a"]), call]), Some(None)),
+            (json!([message("assistant", &[])]), Some(None)),
+            (json!([thought]), Some(Some("hm"))),
+            (json!([refusal]), None),
+            (json!([refusal, message("assistant", &["a"])]), Some(Some("a"))),
+            (json!([{"type": "message", "role": "user", "content": "go on"}]), None),
+            (json!([{"type": "message", "role": "user", "content": ""}]), Some(None)),
+        ] {
+            assert_eq!(of(items.clone()).last_item_text().ok(), text.map(|text| text.map(str::to_owned)), "{items}");
+        }
+    }
+
+    #[test]
     fn output_text_joins_all_messages_without_a_separator() {
         let response = of(json!([
             message("assistant", &["a", "b"]),
