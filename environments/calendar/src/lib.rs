@@ -26,7 +26,7 @@ struct Task {
 impl Calendar {
     #[verify]
     fn verify(attempt: &Attempt<Task>) -> Result<Verdict, Fault> {
-        let text = attempt.last_item_text().unwrap_or_default();
+        let text = attempt.last_item_text()?.unwrap_or_default();
         // Not even an empty calendar is right when there is no answer, or when reasoning was left in it.
         if text.is_empty() || text.contains("<think>") {
             return Ok(Verdict::from(false));

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The list that the model handed in.
 
-use gym_env::Fault;
-use serde::Deserialize;
+use gym_env::{Fault, python};
 
 /// One element of the list. Elements are compared as they were written, and reported as whole numbers.
 #[derive(Debug, PartialEq)]
@@ -32,41 +31,59 @@ impl Element {
     }
 }
 
-#[derive(Deserialize)]
-struct Arguments {
-    synonym_values: Vec<Written>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written {
-    Whole(i64),
-    Float(f64),
-    Truth(bool),
-    Text(String),
-}
-
-/// Reads the arguments of the call. A fault when they are not an object with a list of whole numbers.
+/// Reads the arguments of the call, as Python reads JSON: of a member that is there twice the last one counts. A fault
+/// when they are not an object with a list of whole numbers of at most 64 bits.
 pub(crate) fn read(arguments: &str) -> Result<Vec<Element>, Fault> {
     let unreadable =
         |reason: &str| Fault::new(format!("the arguments of `extract_synonym_values` are unreadable: {reason}"));
-    let arguments: Arguments = serde_json::from_str(arguments).map_err(|error| unreadable(&error.to_string()))?;
-    arguments
-        .synonym_values
-        .into_iter()
-        .map(|written| match written {
-            Written::Whole(number) => Ok(Element::Number(number)),
-            Written::Truth(truth) => Ok(Element::Number(truth.into())),
-            Written::Float(float) => whole(float).map(Element::Number).ok_or_else(|| unreadable("not a whole number")),
-            Written::Text(text) => match text.trim().parse() {
-                Ok(number) => Ok(Element::Text(text, number)),
-                Err(_) => Err(unreadable("text that is not a whole number")),
-            },
-        })
-        .collect()
+    let arguments = python::loads(arguments).map_err(|_| unreadable("not JSON"))?;
+    let values = match arguments.get("synonym_values") {
+        Some(python::Value::List(values)) => values,
+        Some(other) => return Err(unreadable(&format!("`synonym_values` is a {}, not a list", other.type_name()))),
+        None => return Err(unreadable("there is no `synonym_values`")),
+    };
+    let number = |number: i128| i64::try_from(number).map_err(|_| unreadable("a number of more than 64 bits"));
+    let element = |value: &python::Value| match value {
+        python::Value::Int(whole) => number(*whole).map(Element::Number),
+        python::Value::Bool(truth) => Ok(Element::Number((*truth).into())),
+        python::Value::Float(float) => {
+            whole(*float).map(Element::Number).ok_or_else(|| unreadable("not a whole number"))
+        }
+        python::Value::Text(text) => match text.trim().parse() {
+            Ok(number) => Ok(Element::Text(text.clone(), number)),
+            Err(_) => Err(unreadable("text that is not a whole number")),
+        },
+        other => Err(unreadable(&format!("a {} is no whole number", other.type_name()))),
+    };
+    values.iter().map(element).collect()
 }
 
 /// The whole number that a float is.
 fn whole(float: f64) -> Option<i64> {
     (float.fract() == 0.0 && float.abs() < 9.0e18).then_some(float as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_members_that_are_there_twice_the_last_one_counts() {
+        let twice = read(r#"{"synonym_values": [1], "synonym_values": [2, "3", true, 4.0]}"#).unwrap();
+        assert_eq!(
+            twice,
+            [Element::Number(2), Element::Text("3".to_owned(), 3), Element::Number(1), Element::Number(4)]
+        );
+    }
+
+    #[test]
+    fn what_is_no_object_with_a_list_of_whole_numbers_is_a_fault() {
+        let values =
+            ["5", "null", "\"12\"", "{}", "[null]", "[[1]]", "[1.5]", "[NaN]", "[\"x\"]", "[9223372036854775808]"];
+        let objects = values.map(|values| format!("{{\"synonym_values\": {values}}}"));
+        let others = ["", "{", "null", "[]", "[[1]]", "5", "{}"].map(str::to_owned);
+        for arguments in objects.into_iter().chain(others) {
+            assert!(read(&arguments).is_err(), "{arguments}");
+        }
+    }
 }

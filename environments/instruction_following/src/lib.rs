@@ -62,7 +62,7 @@ impl InstructionFollowing {
             Some(mode) => GradingMode::deserialize(mode)
                 .map_err(|_| Fault::new("`grading_mode` is neither `binary` nor `fraction`"))?,
         };
-        let text = attempt.last_item_text().unwrap_or_default();
+        let text = attempt.last_item_text()?.unwrap_or_default();
         let mut rng = cx.rng();
         // As many as there are of both.
         let followed = names

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 mod body;
 mod functions;
+mod trigonometry;
 
 /// The environment keeps nothing between calls.
 #[derive(Debug)]
@@ -19,11 +20,14 @@ struct Task {
     #[schema(json = r#"{"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "string"}]}"#)]
     ground_truth: AnyJson,
     /// Number of the task.
-    id: i64,
+    #[schema(json = r#"{"type": "integer"}"#)]
+    id: AnyJson,
     /// How deep expressions are nested.
-    depth: i64,
+    #[schema(json = r#"{"type": "integer"}"#)]
+    depth: AnyJson,
     /// How many expressions there are.
-    breadth: i64,
+    #[schema(json = r#"{"type": "integer"}"#)]
+    breadth: AnyJson,
 }
 
 #[derive(Debug, Serialize)]
@@ -40,8 +44,8 @@ impl MathAdvancedCalculations {
         match functions::call(name, arguments) {
             None => Err(Refuse::new(404, "Function not found").into()),
             Some(Err(text)) => Err(Refuse::new(500, text).into()),
-            Some(Ok(solution)) if solution.is_finite() => Ok(Solution { solution }),
-            Some(Ok(_)) => Err(Refuse::new(500, "Out of range float values are not JSON compliant").into()),
+            // What is not finite is written as null.
+            Some(Ok(solution)) => Ok(Solution { solution }),
         }
     }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The modes that look for `Answer: …`.
 
-use gym_env::text::{is_space, unwrap_text};
+use gym_env::text::{is_alphanumeric, is_space, unwrap_text};
 
 use crate::{
-    choices::{Choices, single_letter, upper},
+    choices::{Choices, single_letter},
     letters::to_latin,
 };
 
@@ -12,9 +12,9 @@ const WORD: &str = "answer";
 
 /// The letter after the first `Answer:`, in any case: a letter alone, or the text of a choice. Anything more, even a
 /// full stop, is no answer.
-pub(crate) fn first(text: &str, choices: &Choices) -> Option<char> {
-    let payload = words(text, WORD).find_map(|at| {
-        let rest = text[at + WORD.len()..].trim_start_matches(is_space).strip_prefix(':')?;
+pub(crate) fn first(text: &str, choices: &Choices) -> Option<String> {
+    let payload = words(text).find_map(|(_, after)| {
+        let rest = text[after..].trim_start_matches(is_space).strip_prefix(':')?;
         let payload = line(rest.trim_start_matches(is_space));
         (!payload.is_empty()).then_some(payload)
     })?;
@@ -24,7 +24,7 @@ pub(crate) fn first(text: &str, choices: &Choices) -> Option<char> {
 
 /// The letter after the last `Answer:` that gives one; stars and underscores of Markdown around the word are passed
 /// over. A prefix opens further payloads.
-pub(crate) fn markdown(text: &str, prefix: Option<&str>, choices: &Choices) -> Option<char> {
+pub(crate) fn markdown(text: &str, prefix: Option<&str>, choices: &Choices) -> Option<String> {
     let mut payloads = markdown_payloads(text);
     if let Some(prefix) = prefix {
         payloads.extend(prefixed_payloads(text, prefix));
@@ -38,11 +38,11 @@ fn markdown_payloads(text: &str) -> Vec<(usize, &str)> {
     let is_mark = |c: char| c == '*' || c == '_';
     let mut found = Vec::new();
     let mut done = 0;
-    for at in words(text, WORD) {
+    for (at, after) in words(text) {
         if at < done {
             continue;
         }
-        let rest = skip_up_to_two(&text[at + WORD.len()..], is_mark).0;
+        let rest = skip_up_to_two(&text[after..], is_mark).0;
         let Some(rest) = rest.trim_start_matches(is_space).strip_prefix(':') else { continue };
         // Up to two marks or spaces are passed over, but fewer where otherwise nothing would be left of the line.
         let (_, skips) = skip_up_to_two(rest, |c| is_mark(c) || is_space(c));
@@ -57,7 +57,7 @@ fn markdown_payloads(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
-/// Where they begin, and what follows the prefix in the line.
+/// Where they begin, and what follows the prefix and white space in the line.
 fn prefixed_payloads<'a>(text: &'a str, prefix: &str) -> Vec<(usize, &'a str)> {
     let mut found = Vec::new();
     let mut done = 0;
@@ -66,17 +66,15 @@ fn prefixed_payloads<'a>(text: &'a str, prefix: &str) -> Vec<(usize, &'a str)> {
             continue;
         }
         let Some(rest) = strip_prefix_in_any_case(&text[at..], prefix) else { continue };
-        let payload = line(rest.trim_start_matches(is_space));
-        if !payload.is_empty() {
-            found.push((at, payload));
-            done = offset(text, payload) + payload.len();
-        }
+        let rest = rest.trim_start_matches(is_space);
+        found.push((at, line(rest)));
+        done = text.len() - rest.len();
     }
     found
 }
 
 /// The letter that a payload gives.
-fn letter(payload: &str, choices: &Choices) -> Option<char> {
+fn letter(payload: &str, choices: &Choices) -> Option<String> {
     let payload = to_latin(payload);
     let payload = payload.trim_matches(|c: char| "*_` \t\n\r.,;:".contains(c));
     if is_ambiguous(payload, choices) {
@@ -86,40 +84,60 @@ fn letter(payload: &str, choices: &Choices) -> Option<char> {
     choices.allowed(letter)
 }
 
-/// Whether the payload is a list of different letters that may be answered.
+/// Whether two different letters that may be answered stand next to each other as in a list. Latin letters stand alone
+/// that no Latin letter is beside.
 fn is_ambiguous(payload: &str, choices: &Choices) -> bool {
-    let words: Vec<&str> = payload
-        .split(|c: char| "/|&,;".contains(c) || is_space(c))
-        .filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case("and") && !word.eq_ignore_ascii_case("or"))
+    let chars: Vec<(usize, char)> = payload.char_indices().collect();
+    let is_latin = |at: Option<usize>| at.and_then(|at| chars.get(at)).is_some_and(|(_, c)| c.is_ascii_alphabetic());
+    let letters: Vec<(usize, String)> = (0..chars.len())
+        .filter(|at| is_latin(Some(*at)) && !is_latin(at.checked_sub(1)) && !is_latin(Some(at + 1)))
+        .map(|at| (chars[at].0, chars[at].1.to_ascii_uppercase().to_string()))
+        .filter(|(_, letter)| choices.allow(letter))
         .collect();
-    let letters: Option<Vec<char>> =
-        words.iter().map(|word| single_letter(word).filter(|letter| choices.allow(*letter))).collect();
-    letters.is_some_and(|letters| letters.iter().any(|letter| *letter != letters[0]))
+    letters.windows(2).any(|pair| pair[0].1 != pair[1].1 && separates(&payload[pair[0].0 + 1..pair[1].0]))
 }
 
-/// A Latin letter at the beginning that no letter or digit follows.
-fn leading(payload: &str) -> Option<char> {
+/// Whether the text is what stands between the members of a list: white space, with one mark or one word in it.
+fn separates(between: &str) -> bool {
+    let word = between.trim_matches(is_space);
+    match word {
+        "" => !between.is_empty(),
+        "/" | "|" | "&" | "," | ";" => true,
+        _ => {
+            (word.eq_ignore_ascii_case("or") || word.eq_ignore_ascii_case("and"))
+                && between.starts_with(is_space)
+                && between.ends_with(is_space)
+        }
+    }
+}
+
+/// A Latin letter at the beginning that no Latin letter or digit follows.
+fn leading(payload: &str) -> Option<String> {
     let mut chars = payload.chars();
     let letter = chars.next().filter(char::is_ascii_alphabetic)?;
-    (!chars.next().is_some_and(char::is_alphanumeric)).then_some(letter).and_then(upper)
+    (!chars.next().is_some_and(|next| next.is_ascii_alphanumeric())).then(|| letter.to_ascii_uppercase().to_string())
 }
 
 /// The last Latin capital that has no letter, digit or underscore on either side.
-fn last_standing_alone(payload: &str) -> Option<char> {
-    let is_word = |c: &char| c.is_alphanumeric() || *c == '_';
+fn last_standing_alone(payload: &str) -> Option<String> {
+    let is_word = |c: &char| is_alphanumeric(*c) || *c == '_';
     let chars: Vec<char> = payload.chars().collect();
     let alone = |at: usize| {
         let before = at.checked_sub(1).and_then(|at| chars.get(at));
         !before.is_some_and(is_word) && !chars.get(at + 1).is_some_and(is_word)
     };
-    (0..chars.len()).rev().find(|at| chars[*at].is_ascii_uppercase() && alone(*at)).map(|at| chars[at])
+    (0..chars.len()).rev().find(|at| chars[*at].is_ascii_uppercase() && alone(*at)).map(|at| chars[at].to_string())
 }
 
-/// Where a lower-case Latin word occurs in any case.
-fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
-    let bytes = text.as_bytes();
-    (0..bytes.len().saturating_sub(word.len() - 1))
-        .filter(move |at| bytes[*at..*at + word.len()].eq_ignore_ascii_case(word.as_bytes()))
+/// Where the word `answer` begins and ends, in any case; the long s counts as an s.
+fn words(text: &str) -> impl Iterator<Item = (usize, usize)> + '_ {
+    text.char_indices().filter_map(|(at, _)| {
+        let mut rest = text[at..].chars();
+        let same = |wanted: char, found: char| found.eq_ignore_ascii_case(&wanted) || wanted == 's' && found == 'ſ';
+        WORD.chars()
+            .all(|wanted| rest.next().is_some_and(|found| same(wanted, found)))
+            .then(|| (at, text.len() - rest.as_str().len()))
+    })
 }
 
 /// What follows the prefix, if the text begins with it in any case.
@@ -127,7 +145,10 @@ fn strip_prefix_in_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> 
     let mut rest = text.chars();
     for wanted in prefix.chars() {
         let found = rest.next()?;
-        if found != wanted && !found.to_lowercase().eq(wanted.to_lowercase()) {
+        if found != wanted
+            && !found.to_lowercase().eq(wanted.to_lowercase())
+            && !found.to_uppercase().eq(wanted.to_uppercase())
+        {
             return None;
         }
     }

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Multiple-choice questions, graded by the letter that the model gives. See the README for the reward rule.
 
-use std::collections::BTreeMap;
-
-use gym_env::{
-    AnyObject, Attempt, Context, Fault, RewardRules, Schema, Verdict, pattern::PatternError, resources_server,
-    text::strip,
-};
+use gym_env::{AnyObject, Attempt, Context, Fault, RewardRules, Schema, Verdict, resources_server, text::strip};
 use serde::{Deserialize, Serialize};
 
 mod choices;
@@ -15,7 +10,7 @@ mod letters;
 mod modes;
 mod template;
 
-use choices::Choices;
+use choices::{Choices, Given};
 use template::Template;
 
 /// The environment keeps nothing between calls.
@@ -69,7 +64,10 @@ struct Task {
     /// Name of the row.
     uuid: Option<String>,
     /// The choices: objects with a letter and its text.
-    options: Option<Vec<BTreeMap<String, Option<String>>>>,
+    #[schema(
+        json = r#"{"type": ["array", "null"], "items": {"type": "object", "additionalProperties": {"type": ["string", "null"]}}}"#
+    )]
+    options: Option<Vec<Given>>,
     /// The right letter.
     expected_answer: Option<String>,
     /// Anything that the dataset says of the row.
@@ -104,7 +102,7 @@ impl Mcqa {
 }
 
 /// The letter that the text gives.
-fn extract(text: &str, task: &Task, config: &Config) -> Result<Option<String>, PatternError> {
+fn extract(text: &str, task: &Task, config: &Config) -> Result<Option<String>, Fault> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -122,15 +120,14 @@ fn extract(text: &str, task: &Task, config: &Config) -> Result<Option<String>, P
         GradingMode::LenientAnswerColonMd => match config.reward_rules {
             RewardRules::August2026 => colon::markdown(text, None, &choices),
             RewardRules::Current => {
-                let text = letters::compatible(text);
-                let prefix = template.and_then(Template::answer_prefix).map(|prefix| letters::compatible(&prefix));
-                let prefix = prefix.as_deref().filter(|prefix| !strip(prefix).is_empty());
-                colon::markdown(&text, prefix, &choices)
-                    .or_else(|| prefix.and_then(|_| modes::strict_boxed(&text, &choices)))
+                let prefix = template.map(Template::answer_prefix).transpose()?.flatten();
+                let prefix = prefix.map(|prefix| letters::compatible(&prefix));
+                colon::markdown(&letters::compatible(text), prefix.as_deref(), &choices)
+                    .or_else(|| prefix.and_then(|_| modes::strict_boxed(text, &choices)))
             }
         },
     };
-    Ok(letter.map(String::from))
+    Ok(letter)
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use crate::choices::Choices;
 
 /// The letter in the last box: its only letter, in upper case, or an upper-case letter at its beginning that a colon,
 /// bracket, full stop or hyphen follows.
-pub(crate) fn strict_boxed(text: &str, choices: &Choices) -> Option<char> {
+pub(crate) fn strict_boxed(text: &str, choices: &Choices) -> Option<String> {
     let content = unwrap_text(last_boxed(text)?);
-    choices.allowed(only_letter(content).or_else(|| leading_letter(content))?)
+    choices.allowed(only_letter(content).or_else(|| leading_letter(content))?.to_string())
 }
 
 /// As [`strict_boxed`]; otherwise the only choice whose text occurs in the last box.
-pub(crate) fn lenient_boxed(text: &str, choices: &Choices) -> Option<char> {
+pub(crate) fn lenient_boxed(text: &str, choices: &Choices) -> Option<String> {
     strict_boxed(text, choices).or_else(|| {
         let content = last_boxed(text)?;
         choices.only_one_within(&[content, unwrap_text(content)])

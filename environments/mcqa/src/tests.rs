@@ -6,8 +6,8 @@ use super::*;
 
 const OPTIONS: [(&str, &str); 3] = [("A", "Paris"), ("B", "Lyon"), ("C", "Nice")];
 
-/// Grades a text: the reward, and the extracted answer.
-fn grade(config: Value, row: Value, text: &str) -> (f64, Option<String>) {
+/// Grades a text.
+fn outcome(config: Value, row: Value, text: &str) -> Result<Verdict, Failure> {
     let cx = Context::for_test().config(config).build();
     let options: Vec<Value> = OPTIONS.iter().map(|(letter, text)| json!({*letter: text})).collect();
     let mut request = json!({"options": options, "expected_answer": "B"});
@@ -15,7 +15,12 @@ fn grade(config: Value, row: Value, text: &str) -> (f64, Option<String>) {
         request[name] = value.clone();
     }
     request["response"] = Response::builder().message(text).to_value();
-    let verdict = Instance::<Mcqa>::new(cx).verify(request.to_string()).unwrap();
+    Instance::<Mcqa>::new(cx).verify(request.to_string())
+}
+
+/// Grades a text: the reward, and the extracted answer.
+fn grade(config: Value, row: Value, text: &str) -> (f64, Option<String>) {
+    let verdict = outcome(config, row, text).unwrap();
     (verdict.reward(), verdict.fields()["extracted_answer"].as_str().map(str::to_owned))
 }
 
@@ -146,7 +151,17 @@ fn a_prefix_opens_further_payloads_by_the_current_rules() {
         ],
     );
     check(config("august_2026"), row, &[("Réponse : B", None), (r"\boxed{B}", None)]);
-    check(config("current"), json!({"template_metadata": {"answer_prefix": " "}}), &[(r"\boxed{B}", None)]);
+    let row = |prefix: Value| json!({"template_metadata": {"answer_prefix": prefix}});
+    check(config("current"), row(json!("")), &[(r"\boxed{B}", None)]);
+    // White space is a prefix too: it occurs before `or`.
+    check(config("current"), row(json!(" ")), &[(r"\boxed{B}", Some("B")), ("A or", None), ("take B", Some("B"))]);
+    // Each occurrence opens a payload; the box is looked for in the text as it was written.
+    check(
+        config("current"),
+        row(json!("R:")),
+        &[("R: R: b", Some("B")), ("R: B\nr:  ", Some("B")), (r"\boxed{Ｂ}", None)],
+    );
+    assert!(matches!(outcome(config("current"), row(json!(5)), "B"), Err(Failure::Fault(_))));
 }
 
 #[test]
@@ -184,13 +199,50 @@ fn a_pattern_comes_before_the_mode() {
 fn the_first_pattern_with_a_result_wins() {
     for (patterns, extracted) in [
         (json!(["(", "<(.)>", "#(.)"]), Some("C")),
-        (json!(["nothing", 5, null, "#(.)"]), Some("B")),
+        (json!(["<(.)>", 5, null]), Some("C")),
         (json!("["), None),
-        (json!({"a": 1}), None),
+        (json!([]), None),
+        (json!("no (.)(.)"), None),
         (json!(null), None),
     ] {
         check(json!({}), json!({"template_metadata": {"output_regex": patterns}}), &[("<C> #B", extracted)]);
     }
+    for patterns in [json!(5), json!({"a": 1}), json!(true), json!(["nothing", 5]), json!([null]), json!("(.)(.)")] {
+        let row = json!({"template_metadata": {"output_regex": patterns}});
+        assert!(matches!(outcome(json!({}), row.clone(), "<C> #B"), Err(Failure::Fault(_))), "{row}");
+    }
+}
+
+#[test]
+fn letters_and_lists_are_those_of_the_rule() {
+    let markdown = json!({"grading_mode": "lenient_answer_colon_md"});
+    check(
+        markdown,
+        json!({}),
+        &[
+            // Two different choices side by side anywhere in the payload are a list.
+            ("Answer: take B or C", None),
+            ("Answer: B, because A / C", None),
+            ("Answer: B or B", Some("B")),
+            ("Answer: B, or C", Some("B")),
+            ("Answer: B orC", Some("B")),
+            // Other letters than Latin ones may follow.
+            ("Answer: Bé", Some("B")),
+            ("Answer: B7", None),
+            // Arabic letters stand alone, also next to each other.
+            ("Answer: أب", None),
+            ("Answer: xxب", Some("B")),
+            // No letter: a letter in a circle is one only in its compatible form.
+            ("Answer: Ⓑ", Some("B")),
+        ],
+    );
+    check(json!({"grading_mode": "lenient_answer_colon"}), json!({}), &[("anſwer: B", Some("B")), ("Answer: Ⓑ", None)]);
+    // In upper case the letter ß is two.
+    let row = json!({"options": [{"ß": "Lyon"}, {"Ⓒ": "Nice"}], "expected_answer": "ß"});
+    assert_eq!(grade(json!({"grading_mode": "lenient_boxed"}), row, r"\boxed{lyon}"), (1.0, Some("SS".to_owned())));
+    // The first of equal texts counts, in the order of the row.
+    let row = json!({"options": [{"B": "xy", "A": "xy"}, {"C": ""}], "template_metadata": {"output_regex": "<(.*?)>"}});
+    check(json!({}), row, &[("<Xy>", Some("B")), ("<>", Some("C"))]);
 }
 
 #[test]
@@ -232,7 +284,10 @@ fn nothing_that_a_request_holds_traps() {
         format!(r#""template_metadata":{{"output_regex":{deep},"answer_prefix":{deep}}}"#),
         r#""response":{"output":[{"type":"message","content":[{"type":"output_text","text":"\ud800"}]}]}"#.to_owned(),
     ] {
-        assert_eq!(instance.verify(format!("{{{fields}}}")).unwrap().reward(), 0.0);
+        match instance.verify(format!("{{{fields}}}")) {
+            Ok(verdict) => assert_eq!(verdict.reward(), 0.0),
+            Err(failure) => assert!(matches!(failure, Failure::Fault(_)), "{fields}"),
+        }
     }
     for fields in [r#""grading_mode":"lenient_answer_colon_md""#, r#""options":3"#, r#""uuid":[]"#] {
         assert!(matches!(instance.verify(format!("{{{fields}}}")), Err(Failure::Refused(_))), "{fields}");

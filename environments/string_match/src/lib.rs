@@ -18,7 +18,7 @@ pub struct StringMatch;
 
 /// What grading needs of a row.
 #[derive(Debug, Deserialize, Schema)]
-#[allow(dead_code, reason = "some fields are only repeated in the reply")]
+#[allow(dead_code, reason = "one field only says what a row is")]
 struct Task {
     /// The right answer.
     expected_answer: String,
@@ -32,13 +32,7 @@ struct Task {
     metadata: Option<AnyObject>,
 }
 
-#[resources_server(
-    reusable,
-    reverify = "stateless",
-    echo,
-    scores(accuracy = "reward"),
-    answer_field = "extracted_answer"
-)]
+#[resources_server(reusable, reverify = "stateless", scores(accuracy = "reward"), answer_field = "extracted_answer")]
 impl StringMatch {
     #[verify]
     fn verify(attempt: &Attempt<Task>) -> Result<Verdict, Fault> {

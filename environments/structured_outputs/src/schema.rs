@@ -11,6 +11,8 @@ use gym_env::{
 use jsonschema::{Draft, Keyword, ValidationError, paths::Location};
 use serde_json::{Map, Value};
 
+mod discriminator;
+
 thread_local! {
     /// Whether a pattern took too many steps since the last check began. A keyword can only say yes or no.
     static TOO_HARD: Cell<bool> = const { Cell::new(false) };
@@ -41,6 +43,7 @@ pub(crate) fn validate(value: &Value, schema: &Value) -> Result<Result<(), Strin
         // The draft is always the same.
         members.shift_remove("$schema");
     }
+    discriminator::spell_out(&mut schema);
     if refers_to_itself(&schema) {
         return Ok(Err("RecursionError: maximum recursion depth exceeded".to_owned()));
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Ids of new rows.
 
-use gym_env::python::{Value, int, repr_str};
+use gym_env::python::{Value, digit, int, repr_str};
 
 use crate::{
     raise::{Raise, raise},
@@ -45,7 +45,28 @@ pub(crate) fn next_padded(table: &Table, column: &str) -> Result<String, Raise> 
     Ok(format!("{:08}", next(table, column)?))
 }
 
-/// Whether a value is an id as the calendar wants it: text of eight digits.
+/// Whether a value is an id as the calendar wants it: text of eight digits, of any script.
 pub(crate) fn has_eight_digits(id: &Value) -> bool {
-    id.as_text().is_some_and(|text| text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()))
+    id.as_text().is_some_and(|text| text.chars().count() == 8 && text.chars().all(|c| digit(c).is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_of_any_script_make_an_id() {
+        for (id, fits) in [
+            ("00000001", true),
+            ("٠٠٠٠٠٠٠١", true),
+            ("0000000", false),
+            ("000000001", false),
+            ("0000000a", false),
+            ("-0000001", false),
+            ("", false),
+        ] {
+            assert_eq!(has_eight_digits(&Value::Text(id.to_owned())), fits, "{id}");
+        }
+        assert!(!has_eight_digits(&Value::Int(10_000_000)));
+    }
 }

@@ -73,6 +73,11 @@ impl Match {
 }
 
 impl Pattern {
+    /// How many groups the pattern has, without group 0.
+    pub fn group_count(&self) -> usize {
+        self.0.groups
+    }
+
     /// Compiles a pattern, or takes it from those that this instance has compiled before.
     pub fn new(pattern: &str, case: Case) -> Result<Self, PatternError> {
         thread_local! {

@@ -171,12 +171,25 @@ impl Response {
         Ok(joined)
     }
 
-    /// The text of the first content part of the last output item. None when that item is no message with text: the
-    /// attempt then ended in a call or in reasoning.
-    pub fn last_item_text(&self) -> Option<String> {
-        match self.output().next_back()?.content() {
-            Content::Parts(parts) => parts.into_iter().next()?.text.map(Cow::into_owned),
-            Content::Text(_) | Content::Missing => None,
+    /// The text of the first content part of the last output item. None when that item has no content: the attempt then
+    /// ended in a call or in reasoning.
+    ///
+    /// A plain string as content, and a first part without text (a refusal), are faults: graders that take this text fail
+    /// on them in NeMo Gym, so there is no reward to be equal to.
+    pub fn last_item_text(&self) -> Result<Option<String>, Fault> {
+        let Some(last) = self.output().next_back() else { return Ok(None) };
+        match last.content() {
+            Content::Parts(parts) => match parts.into_iter().next() {
+                None => Ok(None),
+                Some(Part { text: Some(text), .. }) => Ok(Some(text.into_owned())),
+                Some(Part { kind, .. }) => Err(Fault::new(format!(
+                    "the last item of `response.output` begins with a `{kind}` part, not with text"
+                ))),
+            },
+            Content::Text(text) if !text.is_empty() => {
+                Err(Fault::new("the last item of `response.output` has a string as content"))
+            }
+            Content::Text(_) | Content::Missing => Ok(None),
         }
     }
 
@@ -411,6 +424,27 @@ mod tests {
     fn message(role: &str, parts: &[&str]) -> Value {
         let parts: Vec<Value> = parts.iter().map(|text| json!({"type": "output_text", "text": text})).collect();
         json!({"type": "message", "role": role, "content": parts})
+    }
+
+    #[test]
+    fn the_last_item_gives_its_first_part_or_nothing_or_a_fault() {
+        let refusal = json!({"type": "message", "content": [{"type": "refusal", "refusal": "no"}]});
+        let call = json!({"type": "function_call", "name": "f", "arguments": "{}"});
+        let thought =
+            json!({"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]});
+        for (items, text) in [
+            (json!([]), Some(None)),
+            (json!([message("assistant", &["a", "b"])]), Some(Some("a"))),
+            (json!([message("assistant", &["a"]), call]), Some(None)),
+            (json!([message("assistant", &[])]), Some(None)),
+            (json!([thought]), Some(Some("hm"))),
+            (json!([refusal]), None),
+            (json!([refusal, message("assistant", &["a"])]), Some(Some("a"))),
+            (json!([{"type": "message", "role": "user", "content": "go on"}]), None),
+            (json!([{"type": "message", "role": "user", "content": ""}]), Some(None)),
+        ] {
+            assert_eq!(of(items.clone()).last_item_text().ok(), text.map(|text| text.map(str::to_owned)), "{items}");
+        }
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //! Text rules that graders share. Where rules come from Python graders, white space and case are Python's.
 
 mod boxed;
+mod letters;
 
 pub use boxed::{last_boxed, last_closed_boxed, unwrap_text};
+pub use letters::{is_alphanumeric, is_letter};
 
 /// Whether Python's `str.isspace` counts `c` as white space: Unicode white space and four control characters.
 pub fn is_space(c: char) -> bool {

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::text::is_space;
+use crate::text::{is_alphanumeric, is_space};
 
 /// What one character must be.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +74,7 @@ impl Member {
 
 /// Whether `\w` takes it.
 pub(super) fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
+    is_alphanumeric(c) || c == '_'
 }
 
 /// Whether `\d` takes it: decimal digits of all scripts.
