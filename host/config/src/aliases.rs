@@ -74,7 +74,7 @@ pub(crate) fn agents(root: &mut Node, warnings: &mut Vec<Warning>) {
     if let Some(map) = root.child_mut("agent_map").and_then(Node::as_map_mut) {
         map.values_mut().for_each(|node| follow(node, "agent_map"));
         for (old, new) in &renamed {
-            map.entry(Key::text(old)).or_insert_with(|| Node::text(new.as_str(), origin.clone()));
+            map.entry(Key::text(old.as_str())).or_insert_with(|| Node::text(new.as_str(), origin.clone()));
         }
     }
 }
