@@ -72,3 +72,29 @@ fn config_dump_masks_secrets() {
     assert!(!ended.stdout.contains("sk-very-secret"), "{}", ended.stdout);
     assert!(ended.stdout.contains("a: 1") && ended.stdout.contains("b: 2"), "{}", ended.stdout);
 }
+
+#[test]
+fn servers_of_nemo_gym_that_are_not_ours_are_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "\
+judge:
+  resources_servers:
+    some_judge: {entrypoint: app.py, domain: math}
+policy_model:
+  responses_api_models:
+    local_vllm_model: {entrypoint: app.py, model: m}
+judge_agent:
+  responses_api_agents:
+    other_agent:
+      entrypoint: app.py
+      resources_server: {type: resources_servers, name: judge}
+      model_server: {type: responses_api_models, name: policy_model}
+";
+    std::fs::write(folder.path().join("c.yaml"), config).unwrap();
+    let ended = run(gym_host(folder.path()).args(["validate", "--config", "c.yaml"]));
+    assert!(ended.status.success(), "{}", ended.stderr);
+    for part in ["c.yaml:1", "`some_judge`", "start vLLM yourself", "c.yaml:7", "`other_agent`", "`host` and `port`"] {
+        assert!(ended.stderr.contains(part), "`{part}` in {}", ended.stderr);
+    }
+    assert_eq!(ended.stdout.matches("cannot be served").count(), 3, "{}", ended.stdout);
+}

@@ -75,9 +75,11 @@ impl AgentError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownImplementation { .. } => {
-                Some(format!("known implementations: {}", IMPLEMENTATIONS.join(", ")))
-            }
+            Self::UnknownImplementation { .. } => Some(format!(
+                "known implementations: {}; {}",
+                IMPLEMENTATIONS.join(", "),
+                gym_protocol::names::ELSEWHERE
+            )),
             Self::Config { .. } | Self::Reference { .. } | Self::Unreachable { .. } => None,
         }
     }
@@ -162,7 +164,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn config<T: serde::de::DeserializeOwned>(&self) -> Result<T, AgentError> {
-        serde_json::from_value(Value::Object(self.block.clone()))
+        gym_protocol::lax::from_value(Value::Object(self.block.clone()))
             .map_err(|source| AgentError::Config { name: self.name.to_string(), source })
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use gym_agents::{
-    Agent, Directory, Model, ResourcesServer, build_agent,
+    Agent, AgentError, Directory, Model, ResourcesServer, build_agent,
     network::{Network, NoNetwork},
 };
 use gym_config::{Place, ServerSettings, Settings};
@@ -138,10 +138,8 @@ pub(crate) async fn assemble(
         }
         let directory =
             Servers { models: &models, resources: &resources, outbound: &foundation.outbound, block: &server.block };
-        let agent = build_agent(&server.implementation, &server.name, &server.block, &directory).map_err(|error| {
-            let failure = Failure::user(format!("{}: {}", server.origin, chain(&error)));
-            error.hint().into_iter().fold(failure, Failure::with_hint)
-        })?;
+        let agent = build_agent(&server.implementation, &server.name, &server.block, &directory)
+            .map_err(|error| agent_failure(server, &error))?;
         agents.insert(server.name.to_string(), agent);
     }
     Ok(Deployment {
@@ -171,12 +169,8 @@ fn models(
             continue;
         }
         let model = match &server.place {
-            Place::Here => {
-                build_model(&server.implementation, &server.name, &server.block, &context).map_err(|error| {
-                    let failure = Failure::user(format!("{}: {}", server.origin, chain(&error)));
-                    error.hint().into_iter().fold(failure, Failure::with_hint)
-                })?
-            }
+            Place::Here => build_model(&server.implementation, &server.name, &server.block, &context)
+                .map_err(|error| model_failure(server, &error))?,
             Place::Elsewhere { url } => {
                 let remote = RemoteModel::new(&server.name, url, &server.block, &foundation.outbound);
                 Arc::new(remote.map_err(|error| model_failure(server, &error))?)
@@ -218,6 +212,11 @@ fn model_failure(server: &ServerSettings, error: &ModelError) -> Failure {
     error.hint().into_iter().fold(failure, Failure::with_hint)
 }
 
+fn agent_failure(server: &ServerSettings, error: &AgentError) -> Failure {
+    let failure = Failure::user(format!("{}: {}", server.origin, chain(error)));
+    error.hint().into_iter().fold(failure, Failure::with_hint)
+}
+
 async fn load(
     settings: &Settings,
     server: &ServerSettings,
@@ -252,8 +251,9 @@ fn folder(settings: &Settings, server: &ServerSettings) -> Result<PathBuf, Failu
         let alone = roots.in_order().into_iter().map(|root| root.join(&server.implementation));
         let mut alone = alone.filter(|folder| folder.join("configs").is_dir());
         alone.next().ok_or_else(|| {
-            let failure = Failure::user(format!("{}: {error}", server.origin));
-            error.hint().into_iter().fold(failure, Failure::with_hint)
+            let failure = Failure::user(format!("{}: `{}`: {}", server.origin, server.name, error.text));
+            let hint = error.hint().map(|hint| format!("{hint}; {}", gym_protocol::names::ELSEWHERE));
+            hint.into_iter().fold(failure, Failure::with_hint)
         })
     })
 }
@@ -462,6 +462,25 @@ pub(crate) fn provenance(settings: &Settings, deployment: &Deployment) -> BTreeM
 
 fn digest(value: &Value) -> String {
     blake3::hash(value.to_string().as_bytes()).to_hex().to_string()
+}
+
+/// Why a server cannot be served by this installation, without trying it: its implementation is not one of ours, or its
+/// environment is not here or not built.
+pub(crate) fn cannot_be_served(settings: &Settings, server: &ServerSettings) -> Option<Failure> {
+    if !server.is_here() {
+        return None;
+    }
+    let implementation = server.implementation.clone();
+    match server.kind {
+        ServerKind::ResponsesApiModels if !gym_models::IMPLEMENTATIONS.contains(&implementation.as_str()) => Some(
+            model_failure(server, &ModelError::UnknownImplementation { server: server.name.clone(), implementation }),
+        ),
+        ServerKind::ResponsesApiAgents if !gym_agents::IMPLEMENTATIONS.contains(&implementation.as_str()) => Some(
+            agent_failure(server, &AgentError::UnknownImplementation { name: server.name.to_string(), implementation }),
+        ),
+        ServerKind::ResourcesServers => folder(settings, server).and_then(|folder| component(server, &folder)).err(),
+        ServerKind::ResponsesApiModels | ServerKind::ResponsesApiAgents | ServerKind::EnvironmentServers => None,
+    }
 }
 
 /// Limits as the configuration has them, for checks without loading.

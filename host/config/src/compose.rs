@@ -5,7 +5,7 @@
 //! includes it, earlier files before later ones), `env.yaml`, the caller's values, the command line.
 
 use crate::{
-    agents, directives,
+    agents, aliases, directives,
     error::{ConfigError, ConfigErrors, ErrorKind, Origin, Source, Warning},
     interpolation::Resolver,
     merge::merge_roots,
@@ -161,6 +161,7 @@ impl Composed {
         ConfigErrors::check(std::mem::take(&mut errors))?;
         let composed_agents = agents::compose(&mut root, &applied.renamed, &mut errors, &mut warnings);
         ConfigErrors::check(errors)?;
+        aliases::agents(&mut root, &mut warnings);
         let (environment, only, files) = (sources.environment, sources.only, loader.files);
         Ok(Self { root, roots: roots.clone(), environment, only, warnings, composed_agents, files })
     }
@@ -207,10 +208,32 @@ impl Composed {
         }
     }
 
+    /// The tree with the folders that blocks refer to as `${cache_dir}` and `${results_dir}`, if it does not name them.
+    pub(crate) fn root_with_folders(&self) -> Node {
+        let mut root = self.root.clone();
+        for (key, folder) in self.folders() {
+            if root.child(key).is_none() {
+                set(&mut root, key, Node::text(folder, Origin::default_value()));
+            }
+        }
+        root
+    }
+
+    /// `results_dir` and `cache_dir` where none are configured: folders of the working directory.
+    pub(crate) fn folders(&self) -> [(&'static str, String); 2] {
+        let folder = |name: &str| self.roots.cwd().join(name).to_string_lossy().into_owned();
+        [("results_dir", folder("results")), ("cache_dir", folder("cache"))]
+    }
+
     fn resolved(&self) -> Node {
         let variables = |name: &str| self.environment.get(name).cloned();
-        let mut resolver = Resolver::new(&self.root, &variables).keeping();
-        resolver.resolve(&Path::default(), &mut Vec::new()).unwrap_or_else(|| self.root.clone())
+        let root = self.root_with_folders();
+        let mut resolver = Resolver::new(&root, &variables).keeping();
+        let mut resolved = resolver.resolve(&Path::default(), &mut Vec::new()).unwrap_or_else(|| self.root.clone());
+        if let Some(entries) = resolved.as_map_mut() {
+            entries.retain(|key, _| self.root.child(key.as_str()).is_some());
+        }
+        resolved
     }
 }
 

@@ -7,6 +7,7 @@
 //! Configurations of NeMo Gym load unchanged: their YAML means here what PyYAML and OmegaConf make of it.
 
 mod agents;
+mod aliases;
 mod compose;
 mod directives;
 mod elements;

@@ -2,6 +2,7 @@
 //! Where files named in a configuration are looked for.
 
 use crate::{
+    aliases,
     error::{ConfigError, ErrorKind, Origin},
     nearest,
 };
@@ -42,7 +43,8 @@ impl Roots {
     ///
     /// A NeMo Gym path that no root has is then looked for where gym-host keeps such things:
     /// `resources_servers/X/…` in `environments/X/…`, `responses_api_models/…`, `responses_api_agents/…` and
-    /// `environment_servers/…` in `configs/…`, and `environments/X/config.yaml` in `environments/X/configs/X.yaml`.
+    /// `environment_servers/…` in `configs/…`, and `environments/X/config.yaml` in `environments/X/configs/X.yaml`. Last
+    /// comes the name that a file has got since.
     pub fn find(&self, path: &str) -> Option<PathBuf> {
         self.candidates(path).into_iter().find(|candidate| candidate.exists())
     }
@@ -52,7 +54,11 @@ impl Roots {
         if Path::new(path).is_absolute() {
             return vec![PathBuf::from(path)];
         }
-        let names: Vec<PathBuf> = std::iter::once(PathBuf::from(path)).chain(alias(path)).collect();
+        let mut names: Vec<PathBuf> = std::iter::once(PathBuf::from(path)).chain(alias(path)).collect();
+        if let Some(new) = aliases::file(path) {
+            names.extend(alias(&new));
+            names.push(new.into());
+        }
         names.iter().flat_map(|name| self.in_order().into_iter().map(move |root| root.join(name))).collect()
     }
 

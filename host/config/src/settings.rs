@@ -170,7 +170,8 @@ impl Composed {
         let mut errors = Vec::new();
         let mut warnings = self.warnings.clone();
         let variables = |name: &str| self.environment.get(name).cloned();
-        let mut resolver = Resolver::new(&self.root, &variables);
+        let root = self.root_with_folders();
+        let mut resolver = Resolver::new(&root, &variables);
         let general = General::read(&self, &mut resolver, &mut errors);
         let mut found = instance::Found::default();
         for (name, node) in entries(&self.root) {
@@ -242,7 +243,8 @@ impl Settings {
         let Some(path) = Path::parse(path) else { return Ok(None) };
         let variables = |name: &str| self.composed.environment.get(name).cloned();
         let mut errors = Vec::new();
-        let node = Resolver::new(&self.composed.root, &variables).resolve(&path, &mut errors);
+        let root = self.composed.root_with_folders();
+        let node = Resolver::new(&root, &variables).resolve(&path, &mut errors);
         let json = node.filter(|node| !node.is_null()).and_then(|node| to_json(&node, &path, &mut errors));
         ConfigErrors::check(errors)?;
         Ok(json)

@@ -84,6 +84,11 @@ mod tests {
             let model = build_model(implementation, &name, block, &context).map_err(|error| error.to_string());
             assert_eq!(model.map(|model| model.name().clone()), Ok(name.clone()), "{implementation}");
         }
+        // What `${oc.env:NAME,false}` stands for is a text.
+        let block =
+            json!({"openai_base_url": "http://h/v1", "openai_model": "m", "drop_input_reasoning_items": "false"});
+        let block = block.as_object().expect("a mapping");
+        assert!(build_model("openai_model", &name, block, &context).is_ok());
         let error = build_model("opnai_model", &name, block, &context).err().expect("an error");
         assert_eq!(error.to_string(), "unknown implementation `opnai_model` of model server `policy_model`");
         assert!(error.hint().expect("a hint").contains("openai_model"));

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gym_protocol::{Members, Raw, ServerName};
+use gym_protocol::{Members, Raw, ServerName, lax};
 use serde_json::{Map, Value};
 
 /// Why a model server cannot be made from its configuration.
@@ -68,8 +68,13 @@ impl ModelError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::UnknownImplementation { implementation, .. } if implementation.starts_with("local_vllm") => Some(
+                "gym-host starts no inference engine: start vLLM yourself and configure `vllm_model` with its `base_url`"
+                    .to_owned(),
+            ),
             Self::UnknownImplementation { .. } => {
-                Some(format!("known are {}", crate::build::IMPLEMENTATIONS.join(", ")))
+                let known = crate::build::IMPLEMENTATIONS.join(", ");
+                Some(format!("known are {known}; {}", gym_protocol::names::ELSEWHERE))
             }
             Self::Missing { .. }
             | Self::Wrong { .. }
@@ -141,8 +146,7 @@ impl<'a> Settings<'a> {
     pub fn flag(&self, key: &str, default: bool) -> Result<bool, ModelError> {
         match self.get(key) {
             None => Ok(default),
-            Some(Value::Bool(value)) => Ok(*value),
-            Some(other) => Err(self.wrong(key, "true or false", other)),
+            Some(value) => lax::flag(value).ok_or_else(|| self.wrong(key, "true or false", value)),
         }
     }
 
@@ -151,7 +155,7 @@ impl<'a> Settings<'a> {
         match self.get(key) {
             None => Ok(None),
             Some(value) => {
-                value.as_u64().map(Some).ok_or_else(|| self.wrong(key, "a whole number, not negative", value))
+                lax::count(value).map(Some).ok_or_else(|| self.wrong(key, "a whole number, not negative", value))
             }
         }
     }
@@ -161,7 +165,7 @@ impl<'a> Settings<'a> {
         const YEAR: f64 = 365.0 * 86_400.0;
         match self.get(key) {
             None => Ok(None),
-            Some(value) => match value.as_f64() {
+            Some(value) => match lax::number(value) {
                 Some(seconds) if seconds > 0.0 && seconds <= YEAR => Ok(Some(Duration::from_secs_f64(seconds))),
                 _ => Err(self.wrong(key, "a number of seconds above 0", value)),
             },

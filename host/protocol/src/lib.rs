@@ -4,6 +4,7 @@
 
 pub mod environment;
 pub mod fault;
+pub mod lax;
 pub mod model_request;
 pub mod names;
 pub mod number;

@@ -3,6 +3,10 @@
 
 use std::fmt;
 
+/// What to do about a server that is not one of gym-host's: a hint for people.
+pub const ELSEWHERE: &str =
+    "a server of NeMo Gym can be started there, and used from here by `host` and `port` in place of `entrypoint`";
+
 /// The name of a configured server: the top-level key of the configuration, and its only address on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]

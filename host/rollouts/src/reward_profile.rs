@@ -66,6 +66,7 @@ pub fn reward_profile(rollouts: &Path, inputs: &Path, partial: bool) -> Result<R
     let write = || -> Result<(), CollectError> {
         let mut samples = Reader::open(inputs)?;
         let mut file = BufWriter::new(File::create(&partial_file).map_err(problem)?);
+        let mut groups = Vec::new();
         for (agent, mut rows) in by_agent {
             rows.sort_unstable_by_key(|(key, _)| *key);
             let rows: Vec<Raw> = rows.into_iter().map(|(_, row)| row).collect();
@@ -80,17 +81,24 @@ pub fn reward_profile(rollouts: &Path, inputs: &Path, partial: bool) -> Result<R
                 one.extend(repeat);
                 one
             }));
-            entry.extend(metrics.agent_metrics);
+            // How many repeats there were is part of an aggregation, not of a profile.
+            let metrics_of_agent = metrics.agent_metrics.into_iter().filter(|(name, _)| name != "num_repeats");
+            entry.extend(metrics_of_agent);
             agents.push(entry);
             for known in metrics.group_level_metrics {
-                let mut group = known.metrics();
                 let number = u64::try_from(known.task).unwrap_or_default();
-                if let Some(task) = tasks.get(&(agent.clone(), number)) {
-                    complete(&mut group, task, &mut samples)?;
-                }
-                let line = serde_json::to_vec(&group).expect("plain data serialises");
-                file.write_all(&line).and_then(|()| file.write_all(b"\n")).map_err(problem)?;
+                groups.push((number, agent.clone(), known));
             }
+        }
+        // By task, as NeMo Gym writes them; the agents of one task by name.
+        groups.sort_by_key(|(number, ..)| *number);
+        for (number, agent, known) in groups {
+            let mut group = known.metrics();
+            if let Some(task) = tasks.get(&(agent, number)) {
+                complete(&mut group, task, &mut samples)?;
+            }
+            let line = serde_json::to_vec(&group).expect("plain data serialises");
+            file.write_all(&line).and_then(|()| file.write_all(b"\n")).map_err(problem)?;
         }
         file.flush().and_then(|()| file.get_ref().sync_data()).map_err(problem)?;
         std::fs::rename(&partial_file, &profile.tasks).map_err(problem)
@@ -226,6 +234,24 @@ mod tests {
         let agents: Value = serde_json::from_slice(&std::fs::read(&profile.agents).unwrap()).unwrap();
         assert_eq!(agents[0]["agent_ref"], json!({"name": "a"}));
         assert_eq!(agents[0]["max/reward"], 1.0);
+        assert_eq!(agents[0].get("num_repeats"), None);
+    }
+
+    #[test]
+    fn tasks_of_several_agents_are_in_the_order_of_the_tasks() {
+        let case = Case::new(&[], &[]);
+        let row = |task: u64, agent: &str| {
+            format!(
+                "{{\"_ng_task_index\":{task},\"_ng_rollout_index\":0,\"agent_ref\":{{\"name\":\"{agent}\"}},\"reward\":1.0}}\n"
+            )
+        };
+        let rows = [row(0, "z"), row(1, "a"), row(2, "z")].concat();
+        for name in ["in.jsonl", "r.jsonl"] {
+            std::fs::write(case.0.path().join(name), &rows).unwrap();
+        }
+        let text = std::fs::read_to_string(case.run(false).unwrap().tasks).unwrap();
+        let tasks = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["_ng_task_index"].clone());
+        assert_eq!(tasks.collect::<Vec<_>>(), [0, 1, 2]);
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub struct Dataset {
     pub start_idx: Option<u64>,
     /// The first row that is not used any more.
     pub end_idx: Option<u64>,
-    /// Its licence, one of [`LICENSES`](crate::LICENSES).
+    /// Its licence, one of [`LICENSES`](crate::LICENSES); any text for a benchmark.
     pub license: Option<String>,
     /// Where it can be fetched: the first that works.
     pub sources: Vec<DatasetSource>,
@@ -138,7 +138,11 @@ fn dataset(mut fields: Fields<'_>, roots: &Roots) -> Option<Dataset> {
     {
         fields.problem("end_idx", format!("no row is from `start_idx` ({start}) on and before `end_idx` ({end})"));
     }
-    let license = fields.choice("license", LICENSES);
+    // The licence of a benchmark is free text in NeMo Gym.
+    let license = match kind {
+        Some(DatasetKind::Benchmark) => fields.text("license"),
+        _ => fields.choice("license", LICENSES),
+    };
     if matches!(kind, Some(DatasetKind::Train | DatasetKind::Validation)) && fields.get("license").is_none() {
         fields.missing("license", &format!("one of {} (data to train or validate with needs one)", one_of(LICENSES)));
     }

@@ -118,6 +118,7 @@ impl Settings {
         let ports = self.disallowed_ports.iter().map(|port| int(*port)).collect();
         set(root, "disallowed_ports", node(Value::List(ports)));
         let flag = |flag: bool| node(Value::Bool(flag));
+        let [results, cache] = self.composed.folders();
         for (key, value) in [
             ("use_absolute_ip", flag(false)),
             ("port_range_low", int(*self.port_range.start())),
@@ -128,8 +129,8 @@ impl Settings {
             ("skip_venv_if_present", flag(false)),
             ("dry_run", flag(false)),
             ("model_endpoint_readiness_timeout_seconds", int(600)),
-            ("results_dir", text("results")),
-            ("cache_dir", text("cache")),
+            (results.0, text(results.1)),
+            (cache.0, text(cache.1)),
             ("uv_cache_dir", text("cache/uv")),
             ("uv_venv_dir", text("cache/venvs")),
         ] {

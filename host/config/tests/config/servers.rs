@@ -236,3 +236,25 @@ fn thousands_of_instances_are_one_configuration() {
     assert_eq!(settings.servers.len(), 4001);
     assert_eq!(settings.server("r1999").expect("there").block["u"], json!("http://h/1999"));
 }
+
+#[test]
+fn blocks_can_refer_to_the_folders_for_results_and_caches() {
+    let text = "a:\n  resources_servers:\n    x:\n      entrypoint: app.py\n      domain: math\n      \
+                kept: ${cache_dir}/x\n      chosen: ${oc.select:results_dir,null}\n";
+    let settings = settings_of(text);
+    let cwd = settings.composed().roots().cwd().to_string_lossy().into_owned();
+    let block = &settings.servers[0].block;
+    assert_eq!(block["kept"], json!(format!("{cwd}/cache/x")));
+    assert_eq!(block["chosen"], json!(format!("{cwd}/results")));
+    let configured = settings_of(&format!("cache_dir: /c\n{text}"));
+    assert_eq!(configured.servers[0].block["kept"], json!("/c/x"));
+}
+
+#[test]
+fn the_licence_of_a_benchmark_is_free_text() {
+    let settings = settings_of(
+        "a:\n  responses_api_agents:\n    simple_agent:\n      entrypoint: app.py\n      datasets:\n      \
+         - {name: b, type: benchmark, jsonl_fpath: b.jsonl, prepare_script: p.py, license: CC-BY-4.0}\n",
+    );
+    assert_eq!(settings.servers[0].datasets[0].license.as_deref(), Some("CC-BY-4.0"));
+}
