@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use gym_env::{AnyJson, Attempt, Fault, Schema, Verdict, python::loads, resources_server};
+use gym_env::{AnyJson, Attempt, Content, Fault, Schema, Verdict, python::loads, resources_server};
 use serde::Deserialize;
 
 mod clock;
@@ -26,7 +26,7 @@ struct Task {
 impl Calendar {
     #[verify]
     fn verify(attempt: &Attempt<Task>) -> Result<Verdict, Fault> {
-        let text = attempt.last_item_text().unwrap_or_default();
+        let text = text_of(attempt)?;
         // Not even an empty calendar is right when there is no answer, or when reasoning was left in it.
         if text.is_empty() || text.contains("<think>") {
             return Ok(Verdict::from(false));
@@ -38,6 +38,17 @@ impl Calendar {
         let answer = listing::first(&text).and_then(|list| loads(list).ok());
         let is_right = answer.is_some_and(|answer| grade::is_right(&answer, expected).is_some_and(|right| right));
         Ok(Verdict::from(is_right))
+    }
+}
+
+/// The text of the last item; empty where there is none. Content that is a plain string is not what a model's message has:
+/// nobody graded by this rule could say what it means, so there is no grade.
+fn text_of(attempt: &Attempt<Task>) -> Result<String, Fault> {
+    match attempt.output().next_back().map(|item| item.content()) {
+        Some(Content::Text(text)) if !text.is_empty() => {
+            Err(Fault::new("the content of the last item is a plain string, not a list of parts"))
+        }
+        _ => Ok(attempt.last_item_text().unwrap_or_default()),
     }
 }
 

@@ -159,6 +159,15 @@ fn rows_without_an_expected_calendar_are_refused() {
     }
 }
 
+#[test]
+fn a_last_item_with_plain_text_is_a_fault_and_no_reward() {
+    for (content, is_fault) in [(json!("[]"), true), (json!(""), false), (json!([]), false), (json!(null), false)] {
+        let response = json!({"output": [{"type": "message", "role": "user", "content": content}]});
+        let graded = verify(&json!({"exp_cal_state": {}, "response": response}));
+        assert_eq!(matches!(graded, Err(Failure::Fault(_))), is_fault, "{content}: {graded:?}");
+    }
+}
+
 /// Takes pieces out of a request, doubles them and puts odd ones in: whatever comes of it is graded or refused.
 #[test]
 fn no_request_traps() {
