@@ -361,6 +361,8 @@ def main():
             {"name": f"{label}: something else was done", "kind": "wrong", "task": number, "turns": turns(wrong), "reward": 0.0},
         ]
     write(FOLDER / "data" / "example.jsonl", rows)
+    text = json.dumps(tools, indent=1, ensure_ascii=False)
+    (FOLDER / "src" / "tool_schemas.json").write_text(text + "\n", encoding="utf-8")
     edge = [json.loads(line) for line in (FOLDER / "tests" / "edge_cases.jsonl").read_text(encoding="utf-8").splitlines()]
     write(FOLDER / "tests" / "cases.jsonl", cases + edge)
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use gym_env::{
-    AnyJson, Attempt, Context, Failure, Fault, NoFields, Refuse, Schema, Verdict,
+    AnyJson, Attempt, Context, Description, Failure, Fault, NoFields, Refuse, Schema, Tool, Verdict,
     python::{Value, loads},
     resources_server,
 };
@@ -61,8 +61,30 @@ struct Output {
     output: serde_json::Value,
 }
 
+/// The tools as the tasks describe them to a model; written by `generate_tasks.py`.
+const TOOL_SCHEMAS: &str = include_str!("tool_schemas.json");
+
+#[derive(Deserialize)]
+struct Described {
+    name: String,
+    description: String,
+    parameters: serde_json::Value,
+}
+
 #[resources_server]
 impl Workplace {
+    /// Lists the tools for whoever asks. Their arguments come as they are: mistakes are told in the tools' own words.
+    #[describe]
+    fn list_tools(description: &mut Description) -> Result<(), Fault> {
+        let tools: Vec<Described> = serde_json::from_str(TOOL_SCHEMAS)
+            .map_err(|error| Fault::new(format!("the descriptions of the tools cannot be read: {error}")))?;
+        description.tools.extend(tools.into_iter().map(|mut tool| {
+            tool.parameters["x-gym-unchecked"] = true.into();
+            Tool { name: tool.name, description: tool.description, parameters: tool.parameters }
+        }));
+        Ok(())
+    }
+
     /// Seeding again begins anew.
     #[seed_session]
     fn seed(&mut self, _row: NoFields) -> Result<(), Fault> {

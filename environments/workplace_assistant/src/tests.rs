@@ -529,6 +529,23 @@ fn tasks_describe_the_tools_as_they_are() {
     }
 }
 
+#[test]
+fn the_tools_are_listed_as_the_tasks_describe_them() {
+    let rows = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/data/example.jsonl")).unwrap();
+    let row: Json = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
+    let mut instance = Instance::<Workplace>::new(Context::for_test().build());
+    let description = instance.describe().unwrap();
+    assert!(description.any_tool);
+    let tasks = row["responses_create_params"]["tools"].as_array().unwrap();
+    assert_eq!(description.tools.len(), 27);
+    for (listed, task) in description.tools.iter().zip(tasks) {
+        let mut parameters = listed.parameters.clone();
+        let mark = parameters.as_object_mut().unwrap().shift_remove("x-gym-unchecked");
+        assert_eq!(mark, Some(true.into()), "calls reach the tools as they are");
+        assert_eq!((&parameters, listed.name.as_str()), (&task["parameters"], task["name"].as_str().unwrap()));
+    }
+}
+
 /// Calls every tool with values of all types, in sessions and in grading.
 #[test]
 fn no_call_traps() {

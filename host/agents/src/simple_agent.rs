@@ -53,6 +53,9 @@ pub(crate) struct SimpleAgentConfig {
     /// Model calls after which an attempt is ended as a failure, so that a model and its tools cannot go on forever.
     #[serde(default = "default_ceiling")]
     step_ceiling: u64,
+    /// Whether the model's calls are executed. Otherwise its first answer is graded with the calls as they are.
+    #[serde(default = "executes")]
+    execute_tool_calls: bool,
     /// How answers are graded.
     #[serde(flatten)]
     grading: Grading,
@@ -66,6 +69,10 @@ pub(crate) struct SimpleAgentConfig {
 
 fn default_ceiling() -> u64 {
     DEFAULT_CEILING
+}
+
+fn executes() -> bool {
+    true
 }
 
 /// The agent.
@@ -108,6 +115,7 @@ impl SimpleAgent {
         let rules = LoopRules {
             max_steps: self.config.max_steps.filter(|limit| *limit > 0),
             ceiling: self.config.step_ceiling,
+            executes: self.config.execute_tool_calls,
             agent: self.config.reward_rules,
         };
         let mut model = ModelCalls::new(&*self.model, context);
@@ -130,6 +138,7 @@ impl SimpleAgent {
 struct LoopRules {
     max_steps: Option<u64>,
     ceiling: u64,
+    executes: bool,
     agent: AgentRules,
 }
 
@@ -147,7 +156,7 @@ async fn tool_loop(
         let is_cut_off = response.is_incomplete();
         let asked = asked(&response.output);
         transcript.answer(response);
-        if is_cut_off {
+        if is_cut_off || !rules.executes {
             return Ok(());
         }
         if asked.calls.is_empty() {

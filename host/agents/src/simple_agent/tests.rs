@@ -72,6 +72,17 @@ async fn routes_of_the_server_are_no_tools_and_bad_arguments_are_answered_withou
 }
 
 #[tokio::test]
+async fn calls_are_graded_as_they_are_where_the_configuration_says_so() {
+    let asked = call("c", "add", r#""{}""#);
+    let world = world([response(&asked), response(&message("x"))]).route("tool add", [ok("1")]);
+    let agent = world.agent("simple_agent", json!({"execute_tool_calls": false}));
+    world.run(&*agent, ROW).await;
+    assert_eq!(world.log.of("tool "), Vec::<String>::new());
+    assert_eq!(world.log.of("m ").len(), 1, "the model is asked once");
+    assert!(world.log.of("verify ")[0].contains(&format!(r#""output":[{asked}]"#)));
+}
+
+#[tokio::test]
 async fn an_answer_ends_the_loop_as_the_rules_of_its_time_say() {
     let reasoning = r#"{"type":"reasoning","id":"r","summary":[]}"#;
     let cut = r#"{"id":"resp","output":[{"type":"function_call","call_id":"c","name":"add","arguments":"{}"}],"incomplete_details":{"reason":"max_output_tokens"}}"#;

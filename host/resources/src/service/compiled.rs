@@ -8,6 +8,7 @@ use gym_protocol::{
     names::is_tool_route,
     validate::{Schema, SchemaError},
 };
+use serde_json::{Map, Value};
 
 /// Fields of a verify reply that are the host's. An environment may not have fields of these names.
 pub(super) const RESERVED_FIELDS: [&str; 8] = [
@@ -60,10 +61,21 @@ pub enum ServiceError {
     Randomness(getrandom::Error),
 }
 
+/// A member of a tool's parameters, for environments that take any tool: the schema is for models to read, and calls
+/// reach the environment as they are, which tells the model what is wrong in words of its own.
+pub(super) const UNCHECKED: &str = "x-gym-unchecked";
+
+/// A schema that is marked so, without the mark.
+fn without_mark(parameters: &str) -> Option<String> {
+    let mut schema: Map<String, Value> = serde_json::from_str(parameters).ok()?;
+    (schema.shift_remove(UNCHECKED)? == Value::Bool(true)).then(|| Value::Object(schema).to_string())
+}
+
 pub(super) struct Compiled {
     /// What seeding (or reset) reads; `None`: everything, unchecked.
     pub(super) seed: Option<Schema>,
     pub(super) verify: Schema,
+    /// The tools whose arguments are checked.
     pub(super) tools: HashMap<String, Schema>,
     /// Whether anything is kept between calls. Without it there are no sessions at all.
     pub(super) stateful: bool,
@@ -97,7 +109,14 @@ impl Compiled {
             if !is_tool_route(&tool.name) && !description.is_agents_tool(&tool.name) {
                 return Err(ServiceError::ToolName(tool.name.clone()));
             }
-            let parameters = schema(&format!("tool `{}`", tool.name), &tool.parameters)?;
+            let what = format!("tool `{}`", tool.name);
+            if description.any_tool
+                && let Some(listed) = without_mark(&tool.parameters)
+            {
+                schema(&what, &listed)?;
+                continue;
+            }
+            let parameters = schema(&what, &tool.parameters)?;
             if tools.insert(tool.name.clone(), parameters).is_some() {
                 return Err(ServiceError::DuplicateTool(tool.name.clone()));
             }

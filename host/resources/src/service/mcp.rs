@@ -12,7 +12,7 @@ use gym_agents::{Reply, Route};
 use gym_protocol::{Raw, raw::write_string};
 use serde_json::{Value, json};
 
-use super::{Caller, Outcome, ResourcesService, Server, body::Payload};
+use super::{Caller, Outcome, ResourcesService, Server, body::Payload, compiled::UNCHECKED};
 use crate::cookie::set_cookie;
 
 /// The header that carries the session's token.
@@ -146,7 +146,10 @@ impl Server {
         let description = self.environment.description();
         let of_models = description.tools.iter().filter(|tool| !description.is_agents_tool(&tool.name));
         let tools = of_models.map(|tool| {
-            let schema: Value = serde_json::from_str(&tool.parameters).expect("the schema was compiled");
+            let mut schema: Value = serde_json::from_str(&tool.parameters).expect("the schema was compiled");
+            if let Some(members) = schema.as_object_mut() {
+                members.shift_remove(UNCHECKED);
+            }
             json!({"name": tool.name, "description": tool.description, "inputSchema": schema})
         });
         json!({"tools": tools.collect::<Vec<_>>()})

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gym_protocol::{ServerName, environment::Lifetime};
+use gym_protocol::{
+    ServerName,
+    environment::{Description, Lifetime},
+};
 use serde_json::{Value, json};
 
 use super::fake::{Client, Fake, description, tool};
@@ -134,6 +137,19 @@ async fn clients_are_greeted_and_told_the_tools() {
     let notified = send(&client, None, json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
     assert_eq!(notified, (202, Value::Null));
     assert_eq!(result(&client, None, json!({"jsonrpc": "2.0", "id": 1, "method": "ping"})).await, json!({}));
+}
+
+#[tokio::test]
+async fn a_schema_for_models_only_is_listed_and_checks_nothing() {
+    let parameters = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"],
+        "x-gym-unchecked": true});
+    let description = Description { any_tool: true, tools: vec![tool("free", parameters)], ..description() };
+    let mut client = try_serve(Fake::new(description)).unwrap();
+    let list = result(&client, None, json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).await;
+    let listed = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]});
+    assert_eq!(list["tools"], json!([{"name": "free", "description": "A tool.", "inputSchema": listed}]));
+    let reply = client.post("/free", json!({"n": "many"})).await;
+    assert_eq!(reply, (200, r#"{"called":"free"}"#.to_owned()));
 }
 
 #[tokio::test]
