@@ -257,9 +257,9 @@ mod tests {
             "`a` of model server `m` must be a text, but is a list of other things"
         );
         assert_eq!(with(json!({}), |s| s.required_text("a")).unwrap_err(), "model server `m` needs `a`");
-        assert!(with(json!({"a": "yes"}), |s| s.flag("a", true)).is_err());
+        assert!(with(json!({"a": "maybe"}), |s| s.flag("a", true)).is_err());
         assert!(with(json!({"a": -1}), |s| s.count("a")).is_err());
-        assert!(with(json!({"a": 0}), |s| s.seconds("a")).is_err());
+        assert!(with(json!({"a": "0"}), |s| s.seconds("a")).is_err());
         assert!(with(json!({"a": ["x", 1]}), |s| s.texts("a")).is_err());
         assert!(with(json!({"a": {"bad name": "x"}}), |s| s.headers("a")).is_err());
     }
