@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from componentize_py_types import Err
-from wit_world.imports import code, host, programs, types  # noqa: F401  what calls into the host needs, while there are files
+from wit_world.imports import code, host, network, programs, types  # noqa: F401  what calls into the host needs, while there are files
 
 from ..code import Ending, Program, Run, RunFailure
 from ..context import Level
