@@ -474,7 +474,7 @@ mod tests {
             (plain, None, "plain", "plain"),
             (of(json!([])), None, "", ""),
         ] {
-            assert_eq!(response.last_item_text().as_deref(), last_item);
+            assert_eq!(response.last_item_text().ok().flatten().as_deref(), last_item);
             assert_eq!(response.assistant_text(), all);
             assert_eq!(response.last_assistant_text(), last);
         }
@@ -520,7 +520,7 @@ mod tests {
             let response = Response::new(text);
             assert_eq!(response.output_text().unwrap(), "", "{:.40}", text);
             assert_eq!(response.last_assistant_text(), "");
-            assert_eq!(response.last_item_text(), None);
+            assert_eq!(response.last_item_text().ok().flatten(), None);
             assert!(response.last_call("f").is_none());
             assert!(response.incomplete_reason().is_none());
         }
