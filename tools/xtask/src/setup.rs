@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a fresh machine lacks.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -73,6 +73,8 @@ pub(crate) fn python_clients() -> anyhow::Result<PathBuf> {
     Ok(python)
 }
 
+const PYTEST: &str = "pytest==8.4.2";
+
 /// The version that `gym-host build` asks for; it says so when this one is another.
 const COMPONENTIZE_PY: &str = "0.25.1";
 
@@ -89,10 +91,32 @@ fn python_tools() -> anyhow::Result<PathBuf> {
         shell::command("python3").args(["-m", "venv"]).arg(&venv).run().context("Python 3.11 or newer is needed")?;
     }
     shell::command(&python)
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pytest==8.4.2"])
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTEST])
         .arg(format!("componentize-py=={COMPONENTIZE_PY}"))
         .run()?;
     std::fs::write(&stamp, COMPONENTIZE_PY).context("failed to note the version of componentize-py")?;
+    Ok(python)
+}
+
+/// Where the tests of an environment written in Python run natively: a virtual environment with the packages of its
+/// lock file, the ones that its component has. Returns the interpreter.
+pub(crate) fn python_environment(folder: &Path) -> anyhow::Result<PathBuf> {
+    let name = folder.file_name().context("the folder of an environment has a name")?;
+    let venv = shell::root().join("target/python-environments").join(name);
+    let python = venv.join("bin/python");
+    let lock = folder.join("requirements.lock");
+    let wanted = std::fs::read_to_string(&lock).with_context(|| format!("failed to read {}", lock.display()))?;
+    let stamp = venv.join("installed.lock");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    if !python.exists() {
+        shell::command("python3").args(["-m", "venv"]).arg(&venv).run().context("Python 3.11 or newer is needed")?;
+    }
+    let pip = || shell::command(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    pip().arg(PYTEST).run()?;
+    pip().args(["--no-deps", "--require-hashes", "--requirement"]).arg(&lock).run()?;
+    std::fs::write(&stamp, wanted).context("failed to note the installed packages")?;
     Ok(python)
 }
 

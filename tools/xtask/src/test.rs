@@ -69,8 +69,12 @@ pub(crate) fn run(options: &TestOptions) -> anyhow::Result<()> {
     tally.add(shell::command(&host).args(["test", "--all"]))?;
 
     for folder in python_folders()? {
-        tally
-            .add(shell::command(&python_tools).args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).folder(folder))?;
+        let python = if folder.join("requirements.lock").is_file() {
+            setup::python_environment(&folder)?
+        } else {
+            python_tools.clone()
+        };
+        tally.add(shell::command(&python).args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).folder(folder))?;
     }
 
     if !options.skip_cargo_component {

@@ -169,7 +169,7 @@ impl Model for FakeModel {
 
     async fn respond(&self, request: ModelRequest, context: &mut RequestContext) -> Result<Reply, Fault> {
         context.cookies.set(Cookie { name: "replica".to_owned(), value: "2".to_owned() });
-        if request.params.get("fail").is_some() {
+        if request.params.get("user").is_some() {
             return Err(Fault::new(FaultKind::ModelFailed, "the model is away"));
         }
         Ok(Reply::ok(RESPONSE))

@@ -205,7 +205,7 @@ async fn model_servers_check_bodies_and_map_faults() {
     );
     let broken = client.post("/v1/responses", "{").await;
     assert_eq!((broken.status, &broken.json()["detail"][0]["type"]), (422, &json!("json_invalid")));
-    let failed = client.post("/v1/responses", r#"{"input":"q","fail":1}"#).await;
+    let failed = client.post("/v1/responses", r#"{"input":"q","user":"u"}"#).await;
     assert_eq!((failed.status, failed.json()), (502, json!({"detail": "the model is away"})));
     let good = client.post("/v1/responses", r#"{"input":"q"}"#).await;
     assert_eq!(good.status, 200);
