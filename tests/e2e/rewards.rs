@@ -157,7 +157,10 @@ fn shards_come_together_and_have_the_metrics_of_the_whole() {
 #[test]
 fn a_profile_is_shown_written_and_used_to_choose_tasks() {
     let work = Work::new();
-    work.collect("out.jsonl", &["-n", "2", "++mcqa.resources_servers.mcqa.grading_mode=strict_single_letter_boxed"]);
+    work.collect(
+        "out.jsonl",
+        &["-n", "2", "-j", "1", "++mcqa.resources_servers.mcqa.grading_mode=strict_single_letter_boxed"],
+    );
     let files = ["--csv", "p.csv", "--json", "p.json", "--html", "p.html"];
     let ended = work.done(&[&["profile", "out.jsonl"], &files[..]].concat());
     assert!(ended.stdout.contains("one_agent: 4 tasks, 8 rollouts"), "{}", ended.stdout);
