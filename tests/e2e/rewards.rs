@@ -120,7 +120,7 @@ fn shards_come_together_and_have_the_metrics_of_the_whole() {
     work.collect("all.jsonl", &["-n", "2"]);
     for shard in ["1/3", "2/3", "3/3"] {
         let output = format!("shard_{}.jsonl", &shard[..1]);
-        work.collect(&output, &["-n", "2", "--shard", shard, "--disable-aggregation"]);
+        work.collect(&output, &["-n", "2", "-j", "1", "--shard", shard, "--disable-aggregation"]);
     }
     work.done(&["aggregate", "--config", "config.yaml", "-i", "shard_*.jsonl", "-o", "merged.jsonl"]);
     let keys = |rows: &[Value]| -> Vec<(u64, u64)> {
