@@ -117,8 +117,13 @@ fn tests(arguments: &[&str]) -> Step {
 fn count(output: &str) -> (u32, u32) {
     let mut passed = 0;
     let mut failed = 0;
-    for line in output.lines().map(strip_colour) {
-        let line = line.trim();
+    let lines: Vec<String> = output.lines().map(|line| strip_colour(line).trim().to_owned()).collect();
+    // nextest shows what a failed test printed, its own `test result:` among it, also when the second try passed.
+    let is_nextest = lines.iter().any(|line| line.starts_with("Summary ["));
+    for line in &lines {
+        if is_nextest && !line.starts_with("Summary [") {
+            continue;
+        }
         let is_total = line.starts_with("Summary")
             || line.starts_with("test result:")
             || line.split_whitespace().nth(1) == Some("passed,")
@@ -169,6 +174,8 @@ mod tests {
         assert_eq!(count("..F\n1 failed, 2 passed in 0.10s"), (2, 1));
         assert_eq!(count("7 passed in 3.10s"), (7, 0));
         assert_eq!(count("\u{1b}[32m     Summary\u{1b}[0m [0.1s] 3 tests run: 3 passed, 0 skipped"), (3, 0));
+        let flaky = "test result: FAILED. 0 passed; 1 failed; 0 ignored\n  Summary [ 1.0s] 3 tests run: 3 passed (1 flaky), 0 skipped";
+        assert_eq!(count(flaky), (3, 0));
         assert_eq!(count("a sentence with 3 passed tests"), (0, 0));
     }
 }
