@@ -4,7 +4,10 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write},
-    os::unix::net::{UnixListener, UnixStream},
+    os::unix::{
+        net::{UnixListener, UnixStream},
+        process::ExitStatusExt,
+    },
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -15,10 +18,11 @@ use serde_json::{Value, json};
 
 use crate::program::{Ending, Program, Run, RunFailure, RunningProgram};
 
-/// Reads what to do from a socket, does it and says how it ended; standard streams are the program's. The bound of CPU
-/// time is that of the whole process, so it grows with every call.
+/// Reads what to do from a socket, does it and says how it ended and what CPU time it took; standard streams are the
+/// program's. The bound of CPU time is that of the whole process in whole seconds, so it grows with every call and is
+/// rounded up: no call gets less than it may use.
 const DRIVER: &str = "
-import json, resource, socket, sys
+import json, math, resource, socket, sys
 folder, address, memory = sys.argv[1:4]
 sys.path.insert(0, folder)
 import runner
@@ -26,17 +30,20 @@ resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
 talk = socket.socket(socket.AF_UNIX)
 talk.connect(address)
 stream = talk.makefile('rw')
+def used():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 for line in stream:
     given = json.loads(line)
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + given['cpu'], -1))
+    before = used()
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(before) + given['cpu'], -1))
     call = given['call'] and tuple(given['call'])
     if 'source' in given:
         files = [(path, bytes(content)) for path, content in given['files']]
         outcome = runner.run(given['source'], given['arguments'], files, call)
     else:
         outcome = runner.call(*call)
-    stream.write(json.dumps([outcome.status, outcome.returned]) + chr(10))
+    stream.write(json.dumps([outcome.status, outcome.returned, used() - before]) + chr(10))
     stream.flush()
 ";
 /// What a run may use where nothing is said, as in the host's defaults.
@@ -45,6 +52,8 @@ const MEMORY_MIB: u32 = 512;
 const OUTPUT_BYTES: u32 = 1 << 20;
 /// Address space that the interpreter takes without using it.
 const OVERHEAD_MIB: u64 = 512;
+/// The signal of a process that has used up its CPU time, on Linux and macOS.
+const SIGXCPU: i32 = 24;
 
 /// A program in an interpreter of the operating system.
 pub(super) struct Native {
@@ -117,25 +126,29 @@ impl Native {
         // An interpreter that is gone cannot read; what it says, or does not say, counts.
         drop(stream.get_mut().write_all(format!("{given}\n").as_bytes()));
         let mut line = String::new();
-        let said: Option<(i32, Option<String>)> = match stream.read_line(&mut line) {
+        let said: Option<(i32, Option<String>, f64)> = match stream.read_line(&mut line) {
             Ok(_) => serde_json::from_str(&line).ok(),
             Err(_) => None,
         };
         let most = output_bytes.unwrap_or(OUTPUT_BYTES) as usize;
         let (stdout, cut_out) = kept(&mut self.stdout, most).map_err(failed)?;
         let (stderr, cut_err) = kept(&mut self.stderr, most).map_err(failed)?;
-        let (ending, returned) = match said {
-            Some((status, returned)) => {
+        let (ending, returned, cpu) = match said {
+            Some((status, returned, cpu)) => {
                 let starved = status != 0 && String::from_utf8_lossy(&stderr).contains("MemoryError");
-                (if starved { Ending::OutOfMemory } else { Ending::Exited(status) }, returned)
+                let ending = if starved { Ending::OutOfMemory } else { Ending::Exited(status) };
+                (ending, returned, Duration::from_secs_f64(cpu.max(0.0)))
             }
-            None => (self.last(began.elapsed(), Duration::from_millis(u64::from(cpu_ms))).map_err(failed)?, None),
+            None => match self.last().map_err(failed)? {
+                Ending::OutOfTime => (Ending::OutOfTime, None, Duration::from_millis(u64::from(cpu_ms))),
+                ending => (ending, None, began.elapsed()),
+            },
         };
-        Ok(Run { ending, stdout, stderr, output_cut: cut_out || cut_err, returned, cpu: began.elapsed() })
+        Ok(Run { ending, stdout, stderr, output_cut: cut_out || cut_err, returned, cpu })
     }
 
     /// How an interpreter ended that did not answer.
-    fn last(&mut self, took: Duration, budget: Duration) -> std::io::Result<Ending> {
+    fn last(&mut self) -> std::io::Result<Ending> {
         self.stream = None;
         let began = Instant::now();
         let status = loop {
@@ -152,8 +165,7 @@ impl Native {
         };
         Ok(match status.code() {
             Some(code) => Ending::Exited(code),
-            // The operating system ends a process that used up its CPU time.
-            None if took >= budget / 2 => Ending::OutOfTime,
+            None if status.signal() == Some(SIGXCPU) => Ending::OutOfTime,
             None => Ending::Crashed(status.to_string()),
         })
     }
