@@ -26,6 +26,7 @@ pub(crate) fn validate(arguments: &ValidateArgs, places: &Places) -> CommandResu
     HostOptions::read(&settings)?.http_limits()?;
     check_blocks(&settings)?;
     let mut problems = Vec::new();
+    let width = settings.servers.iter().map(|server| server.name.len()).max().unwrap_or_default();
     for server in &settings.servers {
         let problem = cannot_be_served(&settings, server);
         let place = match (&problem, server.is_here()) {
@@ -34,7 +35,7 @@ pub(crate) fn validate(arguments: &ValidateArgs, places: &Places) -> CommandResu
             (None, false) => "elsewhere",
         };
         problems.extend(problem);
-        println!("{:<40} {:<22} {:<30} {place}", server.name, server.kind.key(), server.implementation);
+        println!("{:<width$} {:<22} {:<30} {place}", server.name, server.kind.key(), server.implementation);
     }
     for problem in &problems {
         eprintln!("warning: {}", problem.message);
