@@ -19,7 +19,7 @@ const WAIT_MS: u64 = 1_500;
 const FAILURES: [&str; 7] = ["resets", "hangs", "garbage", "binary", "huge", "closes", "says_nothing_of_reward"];
 
 /// Listens and handles every connection in a thread of its own; the threads end with the test's process.
-fn listen(handle: impl Fn(TcpStream) + Clone + Send + 'static) -> u16 {
+pub(crate) fn listen(handle: impl Fn(TcpStream) + Clone + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();
     thread::spawn(move || {

@@ -3,6 +3,8 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::Command,
     sync::LazyLock,
@@ -10,6 +12,9 @@ use std::{
 
 use gym_tests::{Answer, Client, Ended, Host, gym_host, response, root, run};
 use serde_json::{Value, json};
+use tungstenite::Message;
+
+use crate::openenv::listen;
 
 /// The guest that runs what it is told.
 static PROBE: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -23,6 +28,10 @@ fn built(ended: &Ended) {
 }
 
 fn probe(limits: &str) -> Host {
+    probe_with(limits, "")
+}
+
+fn probe_with(limits: &str, endpoints: &str) -> Host {
     let guests = PROBE.ancestors().nth(2).unwrap().display().to_string();
     let config = format!(
         "\
@@ -36,6 +45,7 @@ probe:
       host: 127.0.0.1
       port: 0
       limits: {limits}
+      gym_host: {{endpoints: {{{endpoints}}}}}
 "
     );
     Host::serve_with(&config, &["--search-dir", &guests])
@@ -194,6 +204,88 @@ with concurrent.futures.ThreadPoolExecutor() as pool:
 """)
 result = [run.stdout, run.stderr]"#;
     assert_eq!(told(loops), json!(["[20, 10] 3\nlate\nthread\n[1, 2] False\n", ""]));
+}
+
+/// A peer that says what it was asked over HTTP, and the same in capitals over a WebSocket.
+fn peer(mut stream: TcpStream) {
+    let mut first = [0; 7];
+    while stream.peek(&mut first).is_ok_and(|read| 0 < read && read < first.len()) {}
+    if first == *b"GET /ws" {
+        let Ok(mut socket) = tungstenite::accept(stream) else { return };
+        while let Ok(Message::Text(text)) = socket.read() {
+            let sent = match text.as_str() {
+                "bye" => socket.close(None),
+                "much" => socket.send(Message::text("x".repeat(200_000))),
+                other => socket.send(Message::text(other.to_uppercase())),
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+        return;
+    }
+    let mut asked = Vec::new();
+    let ends = |asked: &[u8]| asked.ends_with(b"\r\n\r\n") || asked.ends_with(b"}");
+    while !ends(&asked) {
+        let mut more = [0; 1024];
+        match stream.read(&mut more) {
+            Ok(read) if read > 0 => asked.extend_from_slice(&more[..read]),
+            _ => return,
+        }
+    }
+    let asked = String::from_utf8_lossy(&asked);
+    let (head, body) = asked.split_once("\r\n\r\n").expect("the head has an end");
+    let told = json!({"asked": head.lines().next(), "body": body}).to_string();
+    let reply =
+        format!("HTTP/1.1 418 Teapot\r\nx-kind: a\r\nx-kind: b\r\ncontent-length: {}\r\n\r\n{told}", told.len());
+    stream.write_all(reply.as_bytes()).ok();
+}
+
+#[test]
+fn endpoints_that_the_configuration_grants_are_reached_and_no_others() {
+    let endpoint = format!("peer: \"http://127.0.0.1:{}/base\"", listen(peer));
+    let root = format!("root: \"http://127.0.0.1:{}\"", listen(peer));
+    let host = probe_with("{network_message_bytes: 100000, network_channels: 2}", &format!("{endpoint}, {root}"));
+    let url = host.url("probe");
+    let mut client = seeded(&url, 1);
+    let mut told = |code: &str| tell(&mut client, &url, &format!("from gym_host_sdk import *\n{code}"));
+    let posted = r#"
+reply = cx.exchange("peer", HttpRequest.post_json("/step?a=1", {"word": "é"}))
+result = [reply.status, reply.json(), reply.header("X-Kind"), len([1 for name, _ in reply.headers if name == "x-kind"])]"#;
+    let expected = json!([418, {"asked": "POST /base/step?a=1 HTTP/1.1", "body": "{\"word\":\"é\"}"}, "a", 2]);
+    assert_eq!(told(posted).json(), expected);
+    let got = "result = cx.exchange('root', HttpRequest.get('/x')).json()['asked']";
+    assert_eq!(told(got).json(), json!("GET /x HTTP/1.1"));
+    let talked = r#"
+with cx.channel("root", "/ws") as channel:
+    channel.send("a")
+    first = channel.receive()
+    channel.send_json({"b": "\ud800"})
+    channel.send("bye")
+    result = [first, *channel, channel.receive()]"#;
+    assert_eq!(told(talked).json(), json!(["A", "{\"B\":\"\u{fffd}\"}", null]));
+    let failures = r#"
+def kind(use):
+    try:
+        use()
+    except NetworkFailure as failure:
+        return failure.kind
+def much():
+    with cx.channel("root", "/ws") as channel:
+        channel.send("much")
+        channel.receive()
+def many():
+    kept = [cx.channel("root", "/ws") for _ in range(3)]
+def closed():
+    channel = cx.channel("root", "/ws")
+    channel.close()
+    channel.send("x")
+get = HttpRequest.get("/")
+result = [kind(lambda: cx.exchange("nobody", get)), kind(lambda: cx.channel("nobody")), kind(much), kind(many), kind(closed),
+    kind(lambda: cx.exchange("root", HttpRequest("POST", "/", [], b"x" * 200000)))]"#;
+    let kinds = json!(["unknown-endpoint", "unknown-endpoint", "too-large", "used-up", "unavailable", "too-large"]);
+    assert_eq!(told(failures).json(), kinds);
+    assert_eq!(told("cx.exchange('nobody', HttpRequest.get('/'))").status, 500);
 }
 
 #[test]

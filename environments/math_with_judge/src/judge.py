@@ -54,8 +54,9 @@ def prompt(question: str, first: str, second: str) -> str:
 
 
 def says_equal(response: Response) -> bool:
-    """The verdict: the first label in the last part of the last output item. Without a label, and where there is no such
-    text, the answers are not equal. A response without any output is a failure of the judge."""
+    """The verdict: the first label in the last part of the last output item. Without a label, and where that is no text (a
+    call, a refusal), the answers are not equal. A response without any output, or with a text that is none, is a failure
+    of the judge."""
     if not response.output:
         raise JudgeFailed("the judge's response has no output")
     last = response.output[-1]
@@ -66,6 +67,8 @@ def says_equal(response: Response) -> bool:
         raise JudgeFailed("the judge's message has no content parts")
     if parts[-1].kind != "output_text":
         return False
-    said = parts[-1].text or ""
+    said = parts[-1].text
+    if said is None:
+        raise JudgeFailed("the judge's last text is none")
     equal, different = said.find(EQUAL), said.find(NOT_EQUAL)
     return equal >= 0 and (different < 0 or equal < different)

@@ -7,7 +7,7 @@ import app
 import corpus
 import library
 import pytest
-from gym_host_sdk import Fault, Instance, Refuse, Response, TestHost, cases
+from gym_host_sdk import Fault, Instance, JudgeFailed, Refuse, Response, TestHost, cases
 from judge import EQUAL, says_equal
 
 FOLDER = Path(__file__).parent.parent
@@ -74,6 +74,9 @@ def test_a_judges_last_part_must_be_text():
     assert says_equal(response(said))
     assert not says_equal(response(said, {"type": "refusal", "refusal": EQUAL}))
     assert not says_equal(response(said, {"type": "output_text", "text": "hm"}))
+    for broken in [response(), response(said, {"type": "output_text", "text": None}), Response({"output": []})]:
+        with pytest.raises(JudgeFailed):
+            says_equal(broken)
 
 
 @pytest.mark.parametrize(

@@ -131,13 +131,15 @@ impl Response {
 
     /// All text of all messages, joined without a separator: the `output_text` of the OpenAI client.
     ///
-    /// A message whose content is a plain string, or has parts of an input, is a fault, because the OpenAI client fails on
-    /// it too.
+    /// A message whose content is a plain string (other than an empty one), or has parts of an input, is a fault, because
+    /// the OpenAI client fails on it too.
     pub fn output_text(&self) -> Result<String, Fault> {
         let mut joined = String::new();
         for item in self.output().filter(|item| item.kind() == ItemKind::Message) {
             match item.content() {
-                Content::Text(_) => return Err(Fault::new("a message in `response.output` has a string as content")),
+                Content::Text(text) if !text.is_empty() => {
+                    return Err(Fault::new("a message in `response.output` has a string as content"));
+                }
                 Content::Parts(parts) if parts.iter().any(Part::is_input) => {
                     return Err(Fault::new("a message in `response.output` has parts of an input as content"));
                 }
@@ -146,7 +148,7 @@ impl Response {
                         joined.push_str(part.text.as_deref().unwrap_or_default());
                     });
                 }
-                Content::Missing => {}
+                Content::Text(_) | Content::Missing => {}
             }
         }
         Ok(joined)
@@ -453,6 +455,7 @@ mod tests {
             message("assistant", &["a", "b"]),
             {"type": "function_call", "name": "f", "arguments": "{}"},
             {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
+            {"type": "message", "role": "user", "content": ""},
             message("assistant", &["c "]),
         ]));
         assert_eq!(response.output_text().unwrap(), "abc ");

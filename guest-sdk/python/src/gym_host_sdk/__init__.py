@@ -43,6 +43,7 @@ from .description import Description, Lifetime, PassMetrics, Reverify, Score, St
 from .failure import Failure, Fault, JudgeFailed, ModelFailure, Refuse, Reject
 from .json_text import to_json
 from .metrics import Metrics, MetricsRequest
+from .network import Channel, ChannelEnd, HttpReply, HttpRequest, NetworkFailure
 from .response import Item, Part, Response, ResponseBuilder
 from .server import (
     Instance,
@@ -59,16 +60,21 @@ from .server import (
     tool,
     verify,
 )
+from .stand_in import StandIn
 from .testing import TestHost
 from .verdict import Observation, PlainText, StepOutcome, Verdict
 
 __all__ = [
     "Attempt",
+    "Channel",
+    "ChannelEnd",
     "Context",
     "Description",
     "Ending",
     "Failure",
     "Fault",
+    "HttpReply",
+    "HttpRequest",
     "Instance",
     "Item",
     "JudgeFailed",
@@ -77,6 +83,7 @@ __all__ = [
     "Metrics",
     "MetricsRequest",
     "ModelFailure",
+    "NetworkFailure",
     "Observation",
     "Part",
     "PassMetrics",
@@ -92,6 +99,7 @@ __all__ = [
     "Reverify",
     "Score",
     "Server",
+    "StandIn",
     "StepOutcome",
     "Style",
     "TestHost",

@@ -15,8 +15,8 @@ class Attempt(Generic[T]):
     """A finished attempt: the task, what the model was asked, and what it answered.
 
     `T` has the fields that grading needs from the dataset row: a dataclass, a `TypedDict`, or `dict` for all fields as
-    they are. An attempt reads like the response it holds; which text is graded matters, and there are four rules:
-    `output_text()`, `last_item_text()`, `assistant_text()`, `last_assistant_text()`.
+    they are. An attempt reads like the response it holds; which text is graded matters, and there are five rules:
+    `output_text()`, `message_text()`, `last_item_text()`, `assistant_text()`, `last_assistant_text()`.
     """
 
     def __init__(self, task: T, response: Response, params: Any = None) -> None:
@@ -64,6 +64,10 @@ class Attempt(Generic[T]):
     def output_text(self) -> str:
         """See `Response.output_text`."""
         return self.response.output_text()
+
+    def message_text(self) -> str:
+        """See `Response.message_text`."""
+        return self.response.message_text()
 
     def last_item_text(self) -> str | None:
         """See `Response.last_item_text`."""

@@ -9,6 +9,7 @@ from .code import Process, Program, Run, Running
 from .convert import Misfit, convert
 from .failure import Fault, ModelFailure
 from .json_text import read_json, to_json
+from .network import Channel, ChannelEnd, HttpReply, HttpRequest
 from .response import Response
 
 
@@ -34,6 +35,10 @@ class Host(Protocol):
     def run_code(self, runner: str, program: Program) -> Run: ...
 
     def start_code(self, runner: str, program: Program) -> tuple[Running, Run]: ...
+
+    def exchange(self, endpoint: str, request: HttpRequest) -> HttpReply: ...
+
+    def channel(self, endpoint: str, path: str) -> ChannelEnd: ...
 
     def read_file(self, path: str) -> bytes: ...
 
@@ -88,6 +93,16 @@ class Context:
         never be among the arguments: compare what comes back here."""
         running, run = self._host.start_code(runner, Program(program) if isinstance(program, str) else program)
         return Process(running), run
+
+    def exchange(self, endpoint: str, request: HttpRequest) -> HttpReply:
+        """Sends one HTTP request to an endpoint and waits for the answer, whatever its status. Endpoints are granted by the
+        configuration, under `gym_host: {endpoints: {name: url}}` of the server; nothing else can be reached. Raises
+        `NetworkFailure`."""
+        return self._host.exchange(endpoint, request)
+
+    def channel(self, endpoint: str, path: str = "") -> Channel:
+        """Opens a WebSocket to an endpoint; `path` follows its URL, for example `/ws`. Raises `NetworkFailure`."""
+        return Channel(self._host.channel(endpoint, path))
 
     def read_file(self, path: str) -> bytes:
         """Reads a file of the environment's folder, for example `data/tables.csv`. The path is relative, without `..`."""

@@ -25,6 +25,17 @@ class Part:
         #: Its text, if it has one.
         self.text = text
 
+    @property
+    def is_input(self) -> bool:
+        """Whether it is a part of an input, such as `input_text`. A model does not write those; graders pass over their
+        text."""
+        return self.kind.startswith("input_")
+
+    @property
+    def output_text(self) -> str | None:
+        """Its text, if it is one that a model wrote."""
+        return None if self.is_input else self.text
+
     def __repr__(self) -> str:
         return f"Part({self.kind!r}, {self.text!r})"
 
@@ -68,11 +79,11 @@ class Item:
         return None
 
     def texts(self) -> list[str]:
-        """The texts of a message: of every part that has one, or the plain string."""
+        """The texts of a message: of every part of an output that has one, or the plain string."""
         content = self.content
         if isinstance(content, str):
             return [content]
-        return [part.text for part in content or [] if part.text is not None]
+        return [part.output_text for part in content or [] if part.output_text is not None]
 
     @property
     def name(self) -> str | None:
@@ -153,26 +164,47 @@ class Response:
     def output_text(self) -> str:
         """All text of all messages, joined without a separator: the `output_text` of the OpenAI client.
 
-        A message whose content is a plain string is a `Fault`, because the OpenAI client fails on it too.
+        A message whose content is a plain string (other than an empty one), or has parts of an input, is a `Fault`,
+        because the OpenAI client fails on it too.
         """
-        return "".join(self._output_texts())
-
-    def _output_texts(self) -> Iterator[str]:
-        for item in self.output:
-            if item.kind != "message":
-                continue
-            content = item.content
+        found = []
+        for content in filter(None, self._contents()):
             if isinstance(content, str):
                 raise Fault("a message in `response.output` has a string as content")
-            for part in content or []:
-                if part.kind == "output_text":
-                    yield part.text or ""
+            found += [part.text or "" for part in content if part.kind == "output_text"]
+        return "".join(found)
+
+    def message_text(self) -> str:
+        """All text of all messages, joined without a separator, as gymnasium-style servers read it: like `output_text`,
+        but plain strings are text too."""
+        found = []
+        for content in self._contents():
+            found += [content] if isinstance(content, str) else [part.output_text or "" for part in content]
+        return "".join(found)
+
+    def _contents(self) -> "Iterator[str | list[Part]]":
+        for item in self.output:
+            content = item.content if item.kind == "message" else None
+            if isinstance(content, list) and any(part.is_input for part in content):
+                raise Fault("a message in `response.output` has parts of an input as content")
+            if content is not None:
+                yield content
 
     def last_item_text(self) -> str | None:
-        """The text of the first content part of the last output item. None when that item is no message with text: the
-        attempt then ended in a call or in reasoning."""
+        """The text of the first content part of the last output item. None when that item has no content: the attempt then
+        ended in a call or in reasoning.
+
+        A plain string as content, and a first part without text (a refusal), are a `Fault`: graders that take this text
+        fail on them in NeMo Gym, so there is no reward to be equal to.
+        """
         content = self.output[-1].content if self.output else None
-        return content[0].text if isinstance(content, list) and content else None
+        if not content:
+            return None
+        if isinstance(content, str):
+            raise Fault("the last item of `response.output` has a string as content")
+        if content[0].text is None:
+            raise Fault(f"the last item of `response.output` begins with a `{content[0].kind}` part, not with text")
+        return content[0].text
 
     def assistant_text(self) -> str:
         """The texts of all assistant messages, joined with line breaks, without white space around it."""
@@ -234,8 +266,17 @@ class ResponseBuilder:
 
     def value(self) -> dict[str, Any]:
         """The Response object as a dict."""
-        details = None if self._incomplete is None else {"reason": self._incomplete}
-        return {"id": "resp_test", "object": "response", "output": self._output, "incomplete_details": details}
+        return {
+            "id": "resp_test",
+            "created_at": 0.0,
+            "model": "test",
+            "object": "response",
+            "output": self._output,
+            "incomplete_details": None if self._incomplete is None else {"reason": self._incomplete},
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+        }
 
     def build(self) -> Response:
         """The Response."""

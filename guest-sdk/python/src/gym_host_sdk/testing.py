@@ -17,7 +17,9 @@ from .code import Program, Run, Running
 from .context import Level
 from .failure import Fault, ModelFailure
 from .json_text import read_json, to_json
+from .network import ChannelEnd, HttpReply, HttpRequest, unknown_endpoint
 from .response import Response
+from .stand_in import StandIn
 
 _MASK = (1 << 64) - 1
 #: What one reading of the clock takes, in nanoseconds.
@@ -59,6 +61,7 @@ class TestHost:
     * `seed`: what random numbers and the clock follow from
     * `models`: the answers of model servers: responses, texts, or failures to raise; one for each request, and after
       the last one the server is unavailable
+    * `endpoints`: what stands in for the endpoints that the configuration grants
     * `files`: files that the environment can read, by path
     * `folder`: a folder whose files the environment can read
     """
@@ -71,11 +74,13 @@ class TestHost:
         *,
         seed: int = 0,
         models: "dict[str, Iterable[Response | str | ModelFailure]] | None" = None,
+        endpoints: dict[str, StandIn] | None = None,
         files: "dict[str, bytes | str] | None" = None,
         folder: "str | os.PathLike[str] | None" = None,
     ) -> None:
         self._config = config or {}
         self._models = {name: deque(answers) for name, answers in (models or {}).items()}
+        self._endpoints = endpoints or {}
         self._files = {name: text.encode() if isinstance(text, str) else text for name, text in (files or {}).items()}
         self._folder = None if folder is None else Path(folder)
         self.restart(seed)
@@ -120,6 +125,17 @@ class TestHost:
 
     def start_code(self, runner: str, program: Program) -> tuple[Running, Run]:
         return native_code.start(runner, program)
+
+    def exchange(self, endpoint: str, request: HttpRequest) -> HttpReply:
+        return self._endpoint(endpoint).exchange(request)
+
+    def channel(self, endpoint: str, path: str) -> ChannelEnd:
+        return self._endpoint(endpoint).open(path)
+
+    def _endpoint(self, name: str) -> StandIn:
+        if name not in self._endpoints:
+            raise unknown_endpoint(name)
+        return self._endpoints[name]
 
     def read_file(self, path: str) -> bytes:
         parts = PurePosixPath(path).parts

@@ -13,6 +13,7 @@ from ..context import Level
 from ..description import Description
 from ..failure import Failure, Fault, JudgeFailed, ModelFailure, Refuse, Reject
 from ..json_text import to_json
+from ..network import HttpReply, HttpRequest, NetworkFailure
 from ..server import Instance, Server
 from ..verdict import Observation
 from . import stand_ins
@@ -54,6 +55,25 @@ class ComponentHost:
             raise _run_failure(error) from None
         return ComponentProcess(process), _run(run)
 
+    def exchange(self, endpoint: str, request: HttpRequest) -> HttpReply:
+        asked = network.HttpRequest(
+            method=_sound(request.method),
+            path=_sound(request.path),
+            headers=[(_sound(name), _sound(value)) for name, value in request.headers],
+            body=bytes(request.body),
+        )
+        try:
+            reply = network.exchange(_sound(endpoint), asked)
+        except Err as error:
+            raise _network_failure(error) from None
+        return HttpReply(reply.status, list(reply.headers), reply.body)
+
+    def channel(self, endpoint: str, path: str) -> "ComponentChannel":
+        try:
+            return ComponentChannel(network.Channel.open(_sound(endpoint), _sound(path)))
+        except Err as error:
+            raise _network_failure(error) from None
+
     def read_file(self, path: str) -> bytes:
         try:
             return host.read_file(_sound(path))
@@ -86,6 +106,45 @@ class ComponentProcess:
         if self._process is not None:
             self._process.__exit__(None, None, None)
             self._process = None
+
+
+class ComponentChannel:
+    """One end of a WebSocket."""
+
+    def __init__(self, channel: network.Channel) -> None:
+        self._channel: network.Channel | None = channel
+
+    def send(self, text: str) -> None:
+        try:
+            self._open().send(_sound(text))
+        except Err as error:
+            raise _network_failure(error) from None
+
+    def receive(self) -> str | None:
+        try:
+            return self._open().receive()
+        except Err as error:
+            raise _network_failure(error) from None
+
+    def close(self) -> None:
+        if self._channel is not None:
+            self._channel.__exit__(None, None, None)
+            self._channel = None
+
+    def _open(self) -> network.Channel:
+        if self._channel is None:
+            raise NetworkFailure("unavailable", "the channel is closed")
+        return self._channel
+
+
+def _network_failure(error: Err) -> NetworkFailure:
+    kinds = {
+        network.NetworkFailure_UnknownEndpoint: "unknown-endpoint",
+        network.NetworkFailure_Unavailable: "unavailable",
+        network.NetworkFailure_TooLarge: "too-large",
+        network.NetworkFailure_UsedUp: "used-up",
+    }
+    return NetworkFailure(kinds[type(error.value)], error.value.value)
 
 
 def _program(program: Program) -> programs.Program:
