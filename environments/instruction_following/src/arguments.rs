@@ -181,6 +181,15 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// A text that must be there, without white space around it, or the first text of a list.
+    pub(crate) fn text_or_first(&self, name: &str) -> Result<&'a str, Broken> {
+        let text = match self.get_true(name).ok_or(Broken::Raises)? {
+            Value::Array(items) => items.first().ok_or(Broken::Raises)?,
+            text => text,
+        };
+        text.as_str().map(strip).ok_or(Broken::Raises)
+    }
+
     /// A text as it is; missing it is a keyword.
     pub(crate) fn word(&mut self, name: &str) -> Result<String, Broken> {
         match self.get(name) {

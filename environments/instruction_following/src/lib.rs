@@ -67,7 +67,7 @@ impl InstructionFollowing {
         // As many as there are of both.
         let followed = names
             .iter()
-            .zip(kwargs)
+            .zip(&kwargs)
             .map(|(name, kwargs)| is_followed(name, kwargs, &text, &mut rng))
             .collect::<Result<Vec<bool>, Fault>>()?;
         let all = followed.iter().all(|followed| *followed);
@@ -115,9 +115,14 @@ fn read<T: for<'de> Deserialize<'de>>(name: &str, value: &AnyJson) -> Result<T, 
     value.read().map_err(|error| Fault::new(format!("failed to read `{name}`: {error}")))
 }
 
-fn list<'a>(metadata: &'a Map<String, Value>, name: &str) -> Result<&'a [Value], Fault> {
-    let items = metadata.get(name).and_then(Value::as_array);
-    items.map(Vec::as_slice).ok_or_else(|| Fault::new(format!("`{name}` of the row is no list")))
+/// What a loop in Python goes over: the items of a list, the names of an object, the characters of a text.
+fn list(metadata: &Map<String, Value>, name: &str) -> Result<Vec<Value>, Fault> {
+    match metadata.get(name) {
+        Some(Value::Array(items)) => Ok(items.clone()),
+        Some(Value::Object(members)) => Ok(members.keys().cloned().map(Value::String).collect()),
+        Some(Value::String(text)) => Ok(text.chars().map(|c| Value::String(c.into())).collect()),
+        _ => Err(Fault::new(format!("`{name}` of the row is no list"))),
+    }
 }
 
 /// Whether the text follows one instruction. One that the public verifier fails on is not followed.

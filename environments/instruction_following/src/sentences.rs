@@ -3,21 +3,42 @@
 //!
 //! A full stop, question mark or exclamation mark ends a sentence when white space or closing punctuation follows,
 //! unless it belongs to an abbreviation, an initial, an ellipsis or an ordinal number. What an abbreviation is, and
-//! which words begin sentences, NLTK has learnt from newspapers; here these are lists of our own (see `lexicon`).
+//! which words begin sentences, NLTK has learnt from newspapers (see `lexicon`).
 
 use gym_env::text::is_space;
 
 use crate::{
-    lexicon::{is_abbreviation, is_common, is_written_small, starts_sentences},
-    python::is_digit,
+    lexicon::{NUMBER, Seen, is_abbreviation, is_collocation, starts_sentences},
+    python::{is_digit, is_word},
 };
 
 /// Marks that close what stands before them, and go with the sentence before.
-const CLOSERS: [char; 5] = ['"', '\'', ')', ']', '}'];
+const CLOSERS: [char; 11] = ['"', '\'', ')', ']', '}', '‘', '’', '“', '”', '«', '»'];
 
 /// Characters that cannot stand in words.
 fn is_no_word_character(c: char) -> bool {
-    matches!(c, ')' | '"' | ';' | '}' | ']' | '*' | ':' | '@' | '\'' | '(' | '{' | '[' | '?' | '!')
+    matches!(
+        c,
+        ')' | '"'
+            | ';'
+            | '}'
+            | ']'
+            | '*'
+            | ':'
+            | '@'
+            | '\''
+            | '('
+            | '{'
+            | '['
+            | '?'
+            | '!'
+            | '‘'
+            | '’'
+            | '“'
+            | '”'
+            | '«'
+            | '»'
+    )
 }
 
 /// Characters that do not begin a word.
@@ -134,8 +155,8 @@ fn closing(chars: &[char]) -> Option<(usize, usize)> {
 /// A word in the context of a mark.
 struct Token {
     text: Vec<char>,
-    /// In small letters; none for a number.
-    word: Option<String>,
+    /// In small letters, or [`NUMBER`].
+    word: String,
     breaks: bool,
     abbreviates: bool,
     is_ellipsis: bool,
@@ -144,7 +165,7 @@ struct Token {
 impl Token {
     fn new(text: Vec<char>) -> Self {
         let lower: String = text.iter().collect::<String>().to_lowercase();
-        let word = (!is_numeric(&lower)).then_some(lower);
+        let word = if is_numeric(&lower) { NUMBER.to_owned() } else { lower };
         let mut token = Self { text, word, breaks: false, abbreviates: false, is_ellipsis: false };
         match token.text.as_slice() {
             [c] if is_end_mark(*c) => token.breaks = true,
@@ -166,19 +187,17 @@ impl Token {
     }
 
     fn is_initial(&self) -> bool {
-        matches!(self.text.as_slice(), [letter, '.'] if letter.is_alphabetic())
+        matches!(self.text.as_slice(), [letter, '.'] if is_word(*letter) && !is_digit(*letter))
     }
 
-    fn is_number(&self) -> bool {
-        self.word.is_none()
+    /// The word without its full stop.
+    fn bare(&self) -> &str {
+        self.word.strip_suffix('.').filter(|bare| !bare.is_empty()).unwrap_or(&self.word)
     }
 
     /// The word as a next one is looked up: without its full stop when that ends a sentence.
     fn looked_up(&self) -> &str {
-        match self.word.as_deref() {
-            Some(word) if self.breaks && word.len() > 1 => word.strip_suffix('.').unwrap_or(word),
-            word => word.unwrap_or_default(),
-        }
+        if self.breaks { self.bare() } else { &self.word }
     }
 
     fn begins_with_capital(&self) -> bool {
@@ -187,10 +206,13 @@ impl Token {
 
     /// What its letters say: whether it begins a sentence, or does not, if that can be told.
     fn begins_sentence(&self) -> Option<bool> {
+        if matches!(self.text.as_slice(), [';' | ':' | ',' | '.' | '!' | '?']) {
+            return Some(false);
+        }
+        let seen = Seen::of(self.looked_up());
         match self.text.first() {
-            _ if matches!(self.text.as_slice(), [';' | ':' | ',' | '.' | '!' | '?']) => Some(false),
-            Some(first) if first.is_uppercase() && is_common(self.looked_up()) => Some(true),
-            Some(first) if first.is_lowercase() => Some(false),
+            Some(first) if first.is_uppercase() && seen.small() && !seen.capital_inside() => Some(true),
+            Some(first) if first.is_lowercase() && (seen.capital() || !seen.small_at_beginning()) => Some(false),
             _ => None,
         }
     }
@@ -224,6 +246,11 @@ fn reconsider(token: &mut Token, next: &Token) {
     if !token.ends_with_stop() {
         return;
     }
+    if is_collocation(token.bare(), next.looked_up()) {
+        token.breaks = false;
+        token.abbreviates = true;
+        return;
+    }
     let is_initial = token.is_initial();
     let begins_sentence = next.begins_sentence();
     if (token.abbreviates || token.is_ellipsis) && !is_initial {
@@ -233,8 +260,8 @@ fn reconsider(token: &mut Token, next: &Token) {
             return;
         }
     }
-    if is_initial || token.is_number() {
-        let may_be_name = next.begins_with_capital() && !is_written_small(next.looked_up());
+    if is_initial || token.bare() == NUMBER {
+        let may_be_name = next.begins_with_capital() && !Seen::of(next.looked_up()).small();
         let is_name = is_initial && begins_sentence.is_none() && may_be_name;
         if begins_sentence == Some(false) || is_name {
             token.breaks = false;
@@ -316,6 +343,15 @@ mod tests {
             ("1. apples and pears", vec!["1. apples and pears"]),
             ("End.\n\nStart", vec!["End.", "Start"]),
             ("no space.here or .5", vec!["no space.here or .5"]),
+            // Typographic quotes close a sentence like straight ones.
+            ("He said “Go.” Then he left.", vec!["He said “Go.”", "Then he left."]),
+            ("Elle dit « oui. » Puis rien.", vec!["Elle dit « oui. »", "Puis rien."]),
+            // After an initial a capital says something only if the word is known to be written small.
+            ("A. Reaction starts.", vec!["A.", "Reaction starts."]),
+            ("A. Zyzzyva starts.", vec!["A. Zyzzyva starts."]),
+            // Words that were seen together belong together.
+            ("Step 1. Review it.", vec!["Step 1. Review it."]),
+            ("Step 1. Read it.", vec!["Step 1.", "Read it."]),
         ] {
             assert_eq!(sentences(text), expected, "{text:?}");
         }

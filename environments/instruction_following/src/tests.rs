@@ -45,6 +45,27 @@ fn no_arguments_and_no_text_make_a_class_trap() {
 }
 
 #[test]
+fn names_and_arguments_are_what_a_loop_goes_over() {
+    let mut instance = Instance::<InstructionFollowing>::new(Context::for_test().build());
+    for (names, kwargs, reward) in [
+        (json!({"punctuation:no_comma": 1}), json!([{}]), 1.0),
+        (json!(["startend:quotation"]), json!([{}]), 0.0),
+        // No arguments, so that there is nothing to follow.
+        (json!(["startend:quotation"]), json!({}), 1.0),
+        (json!(["punctuation:no_comma"]), json!("x"), 0.0),
+        (json!("x"), json!([{}]), 0.0),
+    ] {
+        let request = json!({
+            "id": 1,
+            "verifier_metadata": {"instruction_id_list": names, "prompt": "", "kwargs": kwargs},
+            "response": Response::builder().message("x").to_value(),
+        });
+        let verdict = instance.verify(request.to_string()).expect("the row can be graded");
+        assert_eq!(verdict.reward(), reward, "{request}");
+    }
+}
+
+#[test]
 fn rows_of_any_form_are_graded_or_rejected() {
     let mut rng = Rng::from_seed(11);
     let mut instance = Instance::<InstructionFollowing>::new(Context::for_test().build());

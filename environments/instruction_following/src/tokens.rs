@@ -8,7 +8,10 @@ use std::{borrow::Cow, sync::LazyLock};
 
 use regex::{Captures, Regex};
 
-use crate::{python::split, sentences::sentences};
+use crate::{
+    python::{is_word, split},
+    sentences::sentences,
+};
 
 /// Patterns and what replaces their matches, in order.
 struct Rules(Vec<(Regex, &'static str)>);
@@ -33,20 +36,20 @@ impl Rules {
     }
 }
 
-/// Quotes that open, punctuation, brackets and dashes.
+/// Quotes that open.
+static QUOTES: LazyLock<Rules> = LazyLock::new(|| {
+    Rules::new([("([«“‘„]|`+)", " $1 "), (r#"^""#, "``"), ("(``)", " $1 "), (r#"([ (\[{<])("|'{2})"#, "$1 `` ")])
+});
+
+/// Punctuation, brackets and dashes.
 static MARKS: LazyLock<Rules> = LazyLock::new(|| {
     Rules::new([
-        ("([«“‘„]|`+)", " $1 "),
-        (r#"^""#, "``"),
-        ("(``)", " $1 "),
-        (r#"([ (\[{<])("|'{2})"#, "$1 `` "),
-        // A word of one letter, unless it is a clitic.
-        (r"(?i)'([\w&&[^mtsdn]])\b", "' $1"),
         (r#"([^.])(\.)([\])}>"'»”’ ]*)\s*$"#, "$1 $2 $3 "),
         (r"([:,])([^\d])", " $1 $2"),
         (r"([:,])(\n?)$", " $1 $2"),
         (r"\.{2,}", " $0 "),
         ("[;@#$%&]", " $0 "),
+        ("[\u{2012}-\u{2015}]", " $0 "),
         (r#"([^.])(\.)([\])}>"']*)\s*$"#, "$1 $2$3 "),
         ("[?!]", " $0 "),
         ("([^'])' ", "$1 ' "),
@@ -78,10 +81,29 @@ static WORDS: LazyLock<Rules> = LazyLock::new(|| {
     ])
 });
 
+/// Parts single quotes from the words before which they stand, unless the rest of the word is a clitic.
+fn part_quotes(text: &str) -> String {
+    const CLITICS: [&str; 8] = ["re", "ve", "ll", "m", "t", "s", "d", "n"];
+    let mut parted = String::with_capacity(text.len());
+    let mut before = None;
+    for (at, c) in text.char_indices() {
+        parted.push(c);
+        let rest = &text[at + c.len_utf8()..];
+        if c == '\'' && !before.is_some_and(is_word) {
+            let word = &rest[..rest.find(|c| !is_word(c)).unwrap_or(rest.len())];
+            if !word.is_empty() && !CLITICS.iter().any(|clitic| word.eq_ignore_ascii_case(clitic)) {
+                parted.push(' ');
+            }
+        }
+        before = Some(c);
+    }
+    parted
+}
+
 /// The words and marks of a text.
 pub(crate) fn tokens(text: &str) -> Vec<String> {
     let tokens_of = |sentence: String| {
-        let text = WORDS.apply(format!(" {} ", MARKS.apply(sentence)));
+        let text = WORDS.apply(format!(" {} ", MARKS.apply(part_quotes(&QUOTES.apply(sentence)))));
         split(&text).map(str::to_owned).collect::<Vec<_>>()
     };
     sentences(text).into_iter().flat_map(tokens_of).collect()
@@ -101,8 +123,11 @@ mod tests {
             ("They'll say \"no\" (maybe).", "They|'ll|say|``|no|''|(|maybe|)|."),
             ("I cannot go; gonna wait... 1,000 times", "I|can|not|go|;|gon|na|wait|...|1,000|times"),
             ("well-known -- true*", "well-known|--|true|*"),
-            ("'tis 'a", "'t|is|'|a"),
-            ("He said 'tis so: yes", "He|said|'t|is|so|:|yes"),
+            // A clitic stays with the mark before it, another word does not.
+            ("'tis 'a", "'|tis|'|a"),
+            ("I said 'stop' and 't 're", "I|said|'|stop|'|and|'t|'re"),
+            ("rock'n'roll", "rock'n'roll"),
+            ("AM–GM, or—not", "AM|–|GM|,|or|—|not"),
             ("“Quoted” words", "“|Quoted|”|words"),
         ] {
             assert_eq!(tokens(text).join("|"), expected, "{text}");

@@ -20,9 +20,10 @@ fn regex(pattern: &str) -> Regex {
 }
 
 /// Lines that begin with `-`, or with `*` and something else, exactly so many.
+/// Python counts the control characters from 0x1c to 0x1f to white space.
 pub(super) fn bullets(arguments: &mut Arguments<'_>, text: &str) -> Result<bool, Broken> {
-    static STARS: LazyLock<Regex> = LazyLock::new(|| regex(r"(?m)^\s*\*[^*].*$"));
-    static DASHES: LazyLock<Regex> = LazyLock::new(|| regex(r"(?m)^\s*-.*$"));
+    static STARS: LazyLock<Regex> = LazyLock::new(|| regex(r"(?m)^[\s\x1c-\x1f]*\*[^*].*$"));
+    static DASHES: LazyLock<Regex> = LazyLock::new(|| regex(r"(?m)^[\s\x1c-\x1f]*-.*$"));
     let wanted = arguments.count("num_bullets", 1, 5)?;
     Ok((STARS.find_iter(text).count() + DASHES.find_iter(text).count()) as f64 == wanted)
 }
