@@ -1,42 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The environment `gsm8k`: a word problem, a calculator, and one answer.
 
+use std::rc::Rc;
+
 use gym_env::{Fault, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::expression::{evaluate, plain};
-
-/// Rewards and tolerance, from the server's configuration.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(default)]
-pub(crate) struct Rules {
-    /// For the right answer.
-    correct_reward: f64,
-    /// For another one.
-    incorrect_reward: f64,
-    /// For a call that gave a result and is no answer.
-    tool_success_reward: f64,
-    /// For a call that could not be done.
-    tool_failure_reward: f64,
-    /// How far from the right answer an answer may be, relative to the right one.
-    rel_tol: f64,
-    /// Whether a call that could not be done is the end.
-    done_on_failure: bool,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            correct_reward: 1.0,
-            incorrect_reward: 0.0,
-            tool_success_reward: 0.0,
-            tool_failure_reward: -1.0,
-            rel_tol: 1e-4,
-            done_on_failure: true,
-        }
-    }
-}
+use crate::{
+    config::Config,
+    expression::{evaluate, plain},
+};
 
 /// A line of the problems' file.
 #[derive(Debug, Deserialize)]
@@ -51,7 +25,7 @@ struct Line {
 pub(crate) struct Problem {
     pub(crate) question: String,
     answer: f64,
-    rules: Rules,
+    config: Rc<Config>,
     is_over: bool,
 }
 
@@ -97,7 +71,7 @@ pub(crate) fn tools() -> Value {
 
 impl Problem {
     /// The problem in one line of the file.
-    pub(crate) fn read(line: &str, rules: Rules) -> Result<Self, Fault> {
+    pub(crate) fn read(line: &str, config: Rc<Config>) -> Result<Self, Fault> {
         let line: Line =
             serde_json::from_str(line).map_err(|error| Fault::new(format!("a problem cannot be read: {error}")))?;
         let answer = match &line.answer {
@@ -107,7 +81,7 @@ impl Problem {
         };
         let answer = answer.filter(|answer| answer.is_finite());
         let answer = answer.ok_or_else(|| Fault::new("a problem's answer is not a number"))?;
-        Ok(Self { question: line.question, answer, rules, is_over: false })
+        Ok(Self { question: line.question, answer, config, is_over: false })
     }
 
     /// Does one call.
@@ -118,7 +92,7 @@ impl Problem {
         let effect = match name {
             "calculator" => match Calculation::deserialize(arguments) {
                 Ok(Calculation { expr }) => match evaluate(&expr) {
-                    Ok(output) => Effect { output, reward: self.rules.tool_success_reward, done: false },
+                    Ok(output) => Effect { output, reward: self.config.tool_success_reward, done: false },
                     Err(reason) => self.failure(format!("Error using calculator: {reason}.")),
                 },
                 Err(_) => self.failure("Error using calculator: `expr` must be a text.".to_owned()),
@@ -140,16 +114,16 @@ impl Problem {
 
     fn grade(&self, answer: f64) -> Effect {
         let off = (answer - self.answer).abs() / (self.answer.abs() + 1e-8);
-        let (output, reward) = if off < self.rules.rel_tol {
-            ("Correct!", self.rules.correct_reward)
+        let (output, reward) = if off < self.config.rel_tol {
+            ("Correct!", self.config.correct_reward)
         } else {
-            ("Incorrect.", self.rules.incorrect_reward)
+            ("Incorrect.", self.config.incorrect_reward)
         };
         Effect { output: output.to_owned(), reward, done: true }
     }
 
     fn failure(&self, output: String) -> Effect {
-        Effect { output, reward: self.rules.tool_failure_reward, done: self.rules.done_on_failure }
+        Effect { output, reward: self.config.tool_failure_reward, done: self.config.done_on_failure }
     }
 }
 
@@ -171,7 +145,7 @@ mod tests {
     use super::*;
 
     fn problem(answer: Value) -> Problem {
-        Problem::read(&json!({"question": "How many?", "answer": answer}).to_string(), Rules::default()).unwrap()
+        Problem::read(&json!({"question": "How many?", "answer": answer}).to_string(), Rc::default()).unwrap()
     }
 
     #[test]
@@ -224,7 +198,7 @@ mod tests {
     #[test]
     fn problems_that_cannot_be_read_are_faults() {
         for line in ["", "{}", r#"{"question":"x","answer":"many"}"#, r#"{"question":"x","answer":null}"#] {
-            assert!(Problem::read(line, Rules::default()).is_err(), "{line}");
+            assert!(Problem::read(line, Rc::default()).is_err(), "{line}");
         }
     }
 }

@@ -5,7 +5,10 @@
 //! The host gives each seed an id (`env_id`) and leads the calls that name it to the instance that was seeded.
 
 mod calculator;
+mod config;
 mod expression;
+
+use std::rc::Rc;
 
 use gym_env::{
     Context, Description, Failure, Fault, ObjectSchema, Refuse, ResourcesServer, Schema, SchemaStyle, Tool, Verdict,
@@ -14,7 +17,8 @@ use gym_env::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use calculator::{Problem, Rules, tools};
+use calculator::{Problem, tools};
+use config::Config;
 
 /// What the model reads when the arguments of one of its calls are not JSON. None of its calls is done then.
 const NOT_JSON: &str = "Invalid tool call arguments (not a valid JSON)";
@@ -26,27 +30,6 @@ pub struct Aviary {
     problem: Option<Problem>,
     /// Rewards of all steps.
     total: f64,
-}
-
-/// The server's configuration.
-#[derive(Debug, Deserialize)]
-struct Config {
-    /// Which environment is served: `gsm8k_app.py`.
-    #[serde(default = "gsm8k")]
-    entrypoint: String,
-    /// Where the problems are: one JSON object a line, with `question` and `answer`.
-    #[serde(default = "own_problems")]
-    problems_jsonl_fpath: String,
-    #[serde(flatten)]
-    rules: Rules,
-}
-
-fn gsm8k() -> String {
-    "gsm8k_app.py".to_owned()
-}
-
-fn own_problems() -> String {
-    "data/problems.jsonl".to_owned()
 }
 
 #[derive(Deserialize, Schema)]
@@ -100,7 +83,7 @@ impl Aviary {
         let mut lines = text.lines().filter(|line| !line.trim().is_empty());
         let line = usize::try_from(task).ok().and_then(|task| lines.nth(task));
         let line = line.ok_or_else(|| Refuse::new(400, format!("there is no task {task}")))?;
-        Ok(Self { problem: Some(Problem::read(line, config.rules)?), total: 0.0 })
+        Ok(Self { problem: Some(Problem::read(line, Rc::clone(&config))?), total: 0.0 })
     }
 
     fn step(problem: &mut Problem, calls: Vec<Call>) -> Stepped {
@@ -133,6 +116,7 @@ fn agents_tool(name: &str, description: &str, parameters: ObjectSchema) -> Tool 
 
 impl ResourcesServer for Aviary {
     fn describe(cx: &mut Context) -> Result<Description, Failure> {
+        cx.check_config::<Config>()?;
         let config = cx.config::<Config>()?;
         if !matches!(config.entrypoint.as_str(), "gsm8k_app.py" | "app.py") {
             let text = format!("`entrypoint` is `{}`; there is only `gsm8k_app.py`", config.entrypoint);

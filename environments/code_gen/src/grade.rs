@@ -13,7 +13,6 @@ use serde_json::{Value as Json, json};
 use crate::{
     Config,
     lines::{self, Difference},
-    reader,
     unit_tests::UnitTests,
     value::Value,
 };
@@ -111,8 +110,8 @@ impl<'a> Case<'a> {
                 None => None,
                 Some(_) => {
                     let arguments =
-                        input.split('\n').map(reader::read).collect::<Result<Vec<_>, _>>().map_err(not_json)?;
-                    Some((Value::List(arguments), reader::read(expected).map_err(not_json)?))
+                        input.split('\n').map(Value::read).collect::<Result<Vec<_>, _>>().map_err(not_json)?;
+                    Some((Value::List(arguments), Value::read(expected).map_err(not_json)?))
                 }
             };
             Ok(Self { input, expected, call })
@@ -207,7 +206,7 @@ impl Grading<'_> {
             }
             (Ending::OutOfMemory, _) => Reply::Starved,
             // What cannot be read is a result nested so deep that it is none.
-            (Ending::Exited(_), Some(returned)) => Reply::Said(reader::read(returned).unwrap_or(Value::None)),
+            (Ending::Exited(_), Some(returned)) => Reply::Said(Value::read(returned).unwrap_or(Value::None)),
             _ => Reply::Ended,
         })
     }

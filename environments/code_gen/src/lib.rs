@@ -8,7 +8,6 @@ mod decimal;
 mod extract;
 mod grade;
 mod lines;
-mod reader;
 mod unit_tests;
 mod value;
 

@@ -26,7 +26,29 @@ pub(crate) enum Value {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Raised(pub(crate) &'static str);
 
+impl From<python::Value> for Value {
+    fn from(value: python::Value) -> Self {
+        match value {
+            python::Value::None => Self::None,
+            python::Value::Bool(truth) => Self::Bool(truth),
+            python::Value::Int(number) => Self::Int(number.to_string()),
+            python::Value::Large(digits) => Self::Int(digits),
+            python::Value::Float(float) => Self::Float(float),
+            python::Value::Text(text) => Self::Text(text),
+            python::Value::List(items) => Self::List(items.into_iter().map(Self::from).collect()),
+            python::Value::Dict(members) => {
+                Self::Dict(members.into_iter().map(|(name, value)| (Self::Text(name), value.into())).collect())
+            }
+        }
+    }
+}
+
 impl Value {
+    /// Reads a JSON text as Python's `json.loads` does.
+    pub(crate) fn read(text: &str) -> Result<Self, python::NotJson> {
+        python::loads(text).map(Self::from)
+    }
+
     /// A member of an object.
     pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         let Self::Dict(members) = self else { return None };
@@ -232,10 +254,9 @@ enum Number<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reader::read;
 
     fn answers(expected: &str, said: &str, rules: RewardRules) -> Result<bool, Raised> {
-        read(expected).unwrap().is_answered_by(&read(said).unwrap().decoded(), rules)
+        Value::read(expected).unwrap().is_answered_by(&Value::read(said).unwrap().decoded(), rules)
     }
 
     #[test]
@@ -283,6 +304,13 @@ mod tests {
         ] {
             assert_eq!(answers(expected, said, RewardRules::Current), Ok(current), "{expected} {said}");
             assert_eq!(answers(expected, said, RewardRules::August2026), Ok(august), "{expected} {said}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_keep_their_digits() {
+        for digits in ["0", "-17", &"9".repeat(400)] {
+            assert_eq!(Value::read(digits).unwrap().repr(), digits);
         }
     }
 

@@ -3,10 +3,11 @@
 
 use gym_env::{
     Context, Fault, RewardRules,
-    judge::{Equivalence, Judge, Labels, Reading, Template},
+    judge::{Equivalence, Judge, Labels, ModelServer, Reading, Template},
     pattern::{Case, Pattern},
 };
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::extract::FLAGS;
 
@@ -14,8 +15,9 @@ use crate::extract::FLAGS;
 #[derive(Debug, Deserialize)]
 pub(crate) struct Config {
     /// Who judges.
-    #[serde(flatten)]
-    pub(crate) judge: Judge,
+    judge_model_server: ModelServer,
+    /// Parameters of every request to the judge.
+    judge_responses_create_params: Map<String, Value>,
     /// A system message for the judge.
     #[serde(default)]
     pub(crate) judge_system_message: Option<String>,
@@ -91,6 +93,11 @@ fn half() -> f64 {
 }
 
 impl Config {
+    /// The judge, with the parameters of its requests.
+    pub(crate) fn judge(&self) -> Judge {
+        Judge { server: self.judge_model_server.clone(), params: self.judge_responses_create_params.clone() }
+    }
+
     /// The question to the judge.
     pub(crate) fn template(&self, cx: &mut Context) -> Result<Template, Fault> {
         let text = cx.read_text(&self.judge_prompt_template_fpath)?;

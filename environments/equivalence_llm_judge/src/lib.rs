@@ -183,8 +183,9 @@ impl<'a> Grading<'a> {
             Some(said) => extract::by_pattern(said, pattern)?,
             None => nothing.to_owned(),
         };
+        let asked = config.judge();
         let judge = Equivalence {
-            judge: &config.judge,
+            judge: &asked,
             system: config.judge_system_message.as_deref(),
             template: &self.template,
             labels: &self.labels,

@@ -45,6 +45,7 @@ pub(crate) fn read(arguments: &str) -> Result<Vec<Element>, Fault> {
     let number = |number: i128| i64::try_from(number).map_err(|_| unreadable("a number of more than 64 bits"));
     let element = |value: &python::Value| match value {
         python::Value::Int(whole) => number(*whole).map(Element::Number),
+        python::Value::Large(_) => Err(unreadable("a number of more than 64 bits")),
         python::Value::Bool(truth) => Ok(Element::Number((*truth).into())),
         python::Value::Float(float) => {
             whole(*float).map(Element::Number).ok_or_else(|| unreadable("not a whole number"))

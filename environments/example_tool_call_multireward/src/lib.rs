@@ -49,21 +49,9 @@ impl Call {
     }
 }
 
-/// A value as JSON has it. Whole numbers beyond 64 bits become floats, and what is not finite null.
+/// A value as JSON has it; what is not finite is null.
 fn json(value: &Value) -> Json {
-    match value {
-        Value::None => Json::Null,
-        Value::Bool(value) => (*value).into(),
-        Value::Int(value) => match (i64::try_from(*value), u64::try_from(*value)) {
-            (Ok(value), _) => value.into(),
-            (_, Ok(value)) => value.into(),
-            _ => (*value as f64).into(),
-        },
-        Value::Float(value) => (*value).into(),
-        Value::Text(value) => value.as_str().into(),
-        Value::List(items) => items.iter().map(json).collect(),
-        Value::Dict(members) => members.iter().map(|(name, value)| (name.clone(), json(value))).collect(),
-    }
+    value.to_json(|_| Json::Null)
 }
 
 /// What the row's description of a tool says of its arguments.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Settings in the server's configuration, with the defaults of NeMo Gym.
 
+use std::time::Duration;
+
 use gym_env::{Fault, RewardRules, judge::ModelServer};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -56,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) debug_logging: bool,
     /// How often the judge is asked again for one comparison.
     pub(crate) genrm_parse_retries: usize,
+    /// Seconds between these tries.
+    pub(crate) genrm_parse_retry_sleep_s: f64,
     /// How scores of a group become rewards.
     pub(crate) score_normalization: Normalization,
     /// The release of NeMo Gym whose rule counts.
@@ -117,6 +121,7 @@ impl Default for Config {
             default_ranking: 3.5,
             debug_logging: false,
             genrm_parse_retries: 3,
+            genrm_parse_retry_sleep_s: 0.2,
             score_normalization: Normalization::None,
             reward_rules: RewardRules::Current,
         }
@@ -138,7 +143,27 @@ impl Config {
         if self.num_judges_per_comparison == 0 || self.num_rollouts_per_prompt == 0 {
             return Err(Fault::new("`num_judges_per_comparison` and `num_rollouts_per_prompt` must be at least 1"));
         }
+        for (name, seconds) in [
+            ("cohort_collection_timeout_s", self.cohort_collection_timeout_s),
+            ("cohort_evaluation_timeout_s", self.cohort_evaluation_timeout_s),
+            ("cohort_result_ttl_s", self.cohort_result_ttl_s.unwrap_or(1.0)),
+        ] {
+            if !seconds.is_finite() || seconds <= 0.0 {
+                return Err(Fault::new(format!("`{name}` must be a number of seconds above 0")));
+            }
+        }
+        if self.max_terminal_cohorts == 0 {
+            return Err(Fault::new("`max_terminal_cohorts` must be at least 1"));
+        }
+        if self.genrm_parse_retry_sleep_s.is_nan() {
+            return Err(Fault::new("`genrm_parse_retry_sleep_s` must be a number of seconds"));
+        }
         Ok(())
+    }
+
+    /// How long to wait before the judge is asked again. A number below 0 is none, and nobody waits longer than a day.
+    pub(crate) fn pause(&self) -> Duration {
+        Duration::from_secs_f64(self.genrm_parse_retry_sleep_s.clamp(0.0, 86_400.0))
     }
 
     /// What the host must know to grade groups; none if every attempt is graded alone.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Several responses to one prompt, compared in pairs by a generative reward model. See the README for the reward rule.
 
+use std::time::Duration;
+
 use gym_env::{
     AnyJson, Attempt, Context, Description, Failure, Fault, ModelFailure, Refuse, Response, Schema, SchemaStyle,
     Verdict,
@@ -9,7 +11,7 @@ use gym_env::{
     text::strip,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 mod config;
 mod judgement;
@@ -214,10 +216,9 @@ impl Judging<'_> {
         let pairs = scores::pairs(config.comparison_strategy, self.texts.len());
         let mut judged = Vec::with_capacity(pairs.len() * config.num_judges_per_comparison);
         for round in 0..config.num_judges_per_comparison {
-            for pair in &pairs {
-                judged.push(Made { pair: *pair, round, judgement: self.compare(*pair, cx)? });
-            }
+            judged.extend(pairs.iter().map(|pair| Made { pair: *pair, round, judgement: Judgement::neutral(config) }));
         }
+        self.compare(&mut judged, cx)?;
         let plain: Vec<_> = judged.iter().map(|made| (made.pair, made.judgement)).collect();
         let config::Aggregator::SimpleTiebreaker = config.aggregator_method;
         let mut scores = scores::means(&plain, self.texts.len(), config);
@@ -229,11 +230,55 @@ impl Judging<'_> {
         Ok(Judged { judged, scores, rewards })
     }
 
-    /// Asks the judge about one pair, and again while it says nothing legible. A judge that never gives a finished answer is
-    /// at fault; one whose answers are not legible leaves the neutral judgement.
-    fn compare(&self, (one, other): (usize, usize), cx: &mut Context) -> Result<Judgement, Fault> {
+    /// Asks the judge about all pairs at once, and again about those of which it says nothing legible. A judge that never
+    /// gives a finished answer is at fault; one whose answers are not legible leaves the neutral judgement.
+    fn compare(&self, made: &mut [Made], cx: &mut Context) -> Result<(), Fault> {
         let config = self.config;
         let server = config.judge()?;
+        let mut answered = vec![false; made.len()];
+        let mut open: Vec<usize> = (0..made.len()).collect();
+        for again in (0..=config.genrm_parse_retries).rev() {
+            if open.is_empty() {
+                return Ok(());
+            }
+            let requests: Vec<_> = open.iter().map(|at| self.request(made[*at].pair)).collect();
+            let is_first = again == config.genrm_parse_retries;
+            let pause = if is_first { Duration::ZERO } else { config.pause() };
+            let responses = cx.respond_all(server, &requests, pause);
+            let mut unread = Vec::new();
+            for (at, response) in open.into_iter().zip(responses) {
+                match response {
+                    Ok(response) => {
+                        let answer = Texts::of(&response).answer;
+                        let is_finished = is_completed(&response) && !strip(&answer).is_empty();
+                        answered[at] |= is_finished;
+                        match Judgement::read(&answer, config).filter(|_| is_finished) {
+                            Some(judgement) => made[at].judgement = judgement,
+                            None => unread.push(at),
+                        }
+                    }
+                    // Something that is no Response is an answer without anything legible.
+                    Err(ModelFailure::Unreadable(_)) => unread.push(at),
+                    Err(failure) if again > 0 && is_passing(&failure) => unread.push(at),
+                    Err(failure) => return Err(failed(server, &failure)),
+                }
+            }
+            open = unread;
+        }
+        if open.iter().any(|at| !answered[*at]) {
+            let text =
+                format!("the judge `{server}` gave no finished answer in {} tries", config.genrm_parse_retries + 1);
+            return Err(Fault::judge_failed(text));
+        }
+        for (one, other) in open.iter().map(|at| made[*at].pair) {
+            cx.warn(format!("the judge `{server}` said nothing legible of the responses {one} and {other}"));
+        }
+        Ok(())
+    }
+
+    /// What the judge is asked about a pair.
+    fn request(&self, (one, other): (usize, usize)) -> Map<String, Value> {
+        let config = self.config;
         let mut metadata = json!({"response_1": self.texts[one].shown(), "response_2": self.texts[other].shown()});
         if config.use_principle {
             let own = self.principle.as_deref().filter(|principle| !principle.is_empty());
@@ -243,31 +288,7 @@ impl Judging<'_> {
         let messages: Vec<_> = self.messages.iter().cloned().map(Message::with_type).collect();
         request.insert("input".to_owned(), json!(messages));
         request.insert("metadata".to_owned(), metadata);
-        let mut answered = false;
-        for again in (0..=config.genrm_parse_retries).rev() {
-            let response = match cx.respond(server, &request) {
-                Ok(response) => response,
-                // Something that is no Response is an answer without anything legible.
-                Err(ModelFailure::Unreadable(_)) => continue,
-                Err(failure) if again > 0 && is_passing(&failure) => continue,
-                Err(failure) => return Err(failed(server, &failure)),
-            };
-            let answer = Texts::of(&response).answer;
-            if !is_completed(&response) || strip(&answer).is_empty() {
-                continue;
-            }
-            answered = true;
-            if let Some(judgement) = Judgement::read(&answer, config) {
-                return Ok(judgement);
-            }
-        }
-        if !answered {
-            let text =
-                format!("the judge `{server}` gave no finished answer in {} tries", config.genrm_parse_retries + 1);
-            return Err(Fault::judge_failed(text));
-        }
-        cx.warn(format!("the judge `{server}` said nothing legible of the responses {one} and {other}"));
-        Ok(Judgement::neutral(config))
+        request
     }
 }
 

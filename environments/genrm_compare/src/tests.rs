@@ -65,8 +65,11 @@ fn a_judge_that_is_not_legible_is_asked_again() {
     let good = scores(4.0, 2.0, 1.0);
     let test = context(json!({}), &["what?", &good, &good, &good]);
     assert_eq!(group(&test).unwrap(), [3.0, 3.0, 3.0]);
+    let asked = test.requests("judge");
+    assert_eq!(asked.len(), 4);
+    assert_eq!(asked[3]["metadata"], asked[0]["metadata"]);
     // Both tries of the first pair fail: the neutral 3 for the first and the second.
-    let test = context(json!({}), &["what?", "{}", &good, &good]);
+    let test = context(json!({}), &["what?", &good, &good, "{}"]);
     assert_eq!(group(&test).unwrap(), [2.5, 3.5, 3.0]);
 }
 
@@ -77,8 +80,8 @@ fn a_judge_that_fails_leaves_no_reward() {
     let judge_failed = |failure: Failure| matches!(failure, Failure::Fault(fault) if fault.is_judge_failure());
     assert!(judge_failed(group(&test).unwrap_err()), "empty answers are no answers");
     for (failure, asked) in [
-        (ModelFailure::Status { status: 400, body: String::new() }, 1),
-        (ModelFailure::Status { status: 503, body: String::new() }, 2),
+        (ModelFailure::Status { status: 400, body: String::new() }, 3),
+        (ModelFailure::Status { status: 503, body: String::new() }, 6),
     ] {
         let test = context(json!({}), &[]).model("judge", [Err(failure.clone()), Err(failure)]);
         assert!(judge_failed(group(&test).unwrap_err()));

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use gym_env::python::Value;
-use serde_json::{Map, Number, Value as Json};
+use serde_json::Value as Json;
 
 /// What begins names that no answer and no schema has.
 const FOREIGN: char = '\u{0}';
@@ -22,24 +22,11 @@ pub(crate) fn foreign_name(kind: &str, text: &str) -> String {
 
 /// The value as JSON. Infinite numbers and NaN, which JSON does not have, become numbers that are not whole and, if
 /// infinite, large.
-pub(crate) fn to_json(value: Value) -> Json {
-    match value {
-        Value::None => Json::Null,
-        Value::Bool(value) => value.into(),
-        Value::Int(number) => match (i64::try_from(number), u64::try_from(number)) {
-            (Ok(number), _) => number.into(),
-            (_, Ok(number)) => number.into(),
-            _ => Json::from(number as f64),
-        },
-        Value::Float(number) if number.is_nan() => Json::from(0.5),
-        Value::Float(number) if number.is_infinite() => Json::from(4_503_599_627_370_495.5_f64.copysign(number)),
-        Value::Float(number) => Number::from_f64(number).map_or(Json::Null, Json::Number),
-        Value::Text(text) => text.into(),
-        Value::List(items) => items.into_iter().map(to_json).collect(),
-        Value::Dict(members) => {
-            Json::Object(members.into_iter().map(|(name, value)| (name, to_json(value))).collect::<Map<_, _>>())
-        }
-    }
+pub(crate) fn to_json(value: &Value) -> Json {
+    value.to_json(|number| match number {
+        _ if number.is_nan() => Json::from(0.5),
+        _ => Json::from(4_503_599_627_370_495.5_f64.copysign(number)),
+    })
 }
 
 /// The members of a `dict` while it grows.
@@ -138,7 +125,7 @@ mod tests {
             (Value::List(vec![Value::Text("a".into()), Value::None]), json!(["a", null])),
             (foreign("date"), json!({"\u{0}date ": null})),
         ] {
-            assert_eq!(to_json(value), json);
+            assert_eq!(to_json(&value), json);
         }
     }
 }

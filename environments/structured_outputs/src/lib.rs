@@ -139,7 +139,7 @@ fn grade_call(attempt: &Attempt<Task>) -> Result<Result<(), Wrong>, Fault> {
 fn read_schema(task: &Task) -> Result<Result<serde_json::Value, Wrong>, Fault> {
     match python::loads(&task.schema_str) {
         Ok(schema) => {
-            let mut schema = data::to_json(schema);
+            let mut schema = data::to_json(&schema);
             schema::strictify(&mut schema)?;
             Ok(Ok(schema))
         }
@@ -148,7 +148,7 @@ fn read_schema(task: &Task) -> Result<Result<serde_json::Value, Wrong>, Fault> {
 }
 
 fn check(value: Value, schema: &serde_json::Value) -> Result<Result<(), Wrong>, Fault> {
-    let verdict = schema::validate(&data::to_json(value), schema)?;
+    let verdict = schema::validate(&data::to_json(&value), schema)?;
     Ok(verdict.map_err(|message| Wrong("validation_error", shortened(message))))
 }
 

@@ -62,6 +62,7 @@ impl Stamp {
                 nanos(*number as i128, format!("cannot convert input {} with the unit 'None'", value.repr()))
             }
             Value::Int(number) => nanos(*number, format!("Out of bounds nanosecond timestamp {number}")),
+            Value::Large(digits) => Err(NotATime::Value(format!("Out of bounds nanosecond timestamp {digits}"))),
             Value::Bool(_) | Value::List(_) | Value::Dict(_) => {
                 let (shown, name) = (value.repr(), value.type_name());
                 Err(NotATime::Type(format!("Cannot convert input [{shown}] of type <class '{name}'> to Timestamp")))

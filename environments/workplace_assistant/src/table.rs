@@ -163,18 +163,7 @@ fn cell(text: String) -> Value {
 
 /// A value as the model reads it. What JSON cannot spell is null.
 pub(crate) fn json(value: &Value) -> Json {
-    match value {
-        Value::None => Json::Null,
-        Value::Bool(truth) => Json::Bool(*truth),
-        Value::Int(number) => match i64::try_from(*number) {
-            Ok(number) => number.into(),
-            Err(_) => (*number as f64).into(),
-        },
-        Value::Float(number) => (*number).into(),
-        Value::Text(text) => text.clone().into(),
-        Value::List(items) => items.iter().map(json).collect(),
-        Value::Dict(members) => members.iter().map(|(name, value)| (name.clone(), json(value))).collect(),
-    }
+    value.to_json(|_| Json::Null)
 }
 
 /// The records of a CSV file: cells between commas, in double quotes where they hold commas, quotes or line ends. Empty

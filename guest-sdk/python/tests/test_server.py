@@ -3,7 +3,7 @@ import os
 import random
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from gym_host_sdk import (
     Fault,
     Instance,
     JudgeFailed,
+    Level,
     Lifetime,
     Metrics,
     MetricsRequest,
@@ -295,6 +296,56 @@ def test_a_configuration_that_does_not_fit_shows_when_it_is_loaded():
     assert Instance(Configured, TestHost({"limit": 3, "entrypoint": "app.py"})).verify({}).reward == 3.0
     with pytest.raises(Fault, match="`limit` is missing"):
         Instance(Configured, TestHost()).describe()
+
+
+@dataclass
+class Options:
+    judge: bool = False
+    tries: int = 0
+    seconds: float | None = None
+    name: str = ""
+    sizes: list[int] = field(default_factory=list)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({"judge": "true"}, Options(judge=True)),
+        ({"judge": "YES"}, Options(judge=True)),
+        ({"judge": 1}, Options(judge=True)),
+        ({"judge": "off"}, Options()),
+        ({"tries": "5"}, Options(tries=5)),
+        ({"tries": " 5.0 "}, Options(tries=5)),
+        ({"tries": 5.0}, Options(tries=5)),
+        ({"tries": True}, Options(tries=1)),
+        ({"seconds": "0.5"}, Options(seconds=0.5)),
+        ({"seconds": None}, Options()),
+        ({"name": "5"}, Options(name="5")),
+        ({"sizes": ["1", 2]}, Options(sizes=[1, 2])),
+        ({"judge": "maybe"}, None),
+        ({"judge": 2}, None),
+        ({"tries": "5.5"}, None),
+        ({"tries": "five"}, None),
+        ({"tries": ""}, None),
+        ({"seconds": "much"}, None),
+        ({"name": 5}, None),
+    ],
+)
+def test_texts_of_flags_and_numbers_are_flags_and_numbers_in_settings(given, read):
+    cx = Context(TestHost(given))
+    if read is None:
+        with pytest.raises(Fault, match=f"`{next(iter(given))}"):
+            cx.config(Options)
+    else:
+        assert cx.config(Options) == read
+
+
+def test_settings_that_nobody_knows_are_warned_of():
+    host = TestHost({"limit": 3, "limt": 4, "entrypoint": "app.py", "verified_url": None, "_copy": "x"})
+    Context(host).check_config(Settings)
+    assert [line for level, line in host.lines if level == Level.WARN] == [
+        "the configuration has `limt`, which is no setting that the environment declares"
+    ]
 
 
 def test_files_come_from_the_folder_and_nowhere_else(tmp_path):

@@ -77,7 +77,7 @@ impl Expansion<'_> {
             Some(name) => quote!(#name),
             None => quote!(::core::env!("CARGO_PKG_NAME").replace('-', "_")),
         };
-        let check_config = config.as_ref().map(|config| quote!(cx.config::<#config>()?;));
+        let config = config.as_ref().map_or_else(|| quote!(#krate::NoFields), |config| quote!(#config));
         let (tools_run_in, verify_runs_in) = (self.options.tools.variant(), self.options.verify.variant());
         let reverify = self.options.reverify.iter();
         let beginning = self.server.seed.as_ref().or(self.server.reset.as_ref());
@@ -109,7 +109,7 @@ impl Expansion<'_> {
             fn describe(
                 cx: &mut #krate::Context,
             ) -> ::core::result::Result<#krate::Description, #krate::Failure> {
-                #check_config
+                cx.check_config::<#config>()?;
                 let mut description = #krate::Description::new(#name, ::core::env!("CARGO_PKG_VERSION"));
                 description.tools_run_in = #krate::Lifetime::#tools_run_in;
                 description.verify_runs_in = #krate::Lifetime::#verify_runs_in;

@@ -96,30 +96,70 @@ impl Context {
         TestContext::default()
     }
 
-    /// The configuration of this server, read as `C`. Keys that `C` does not have are passed over: the block also has
-    /// keys for the host. A fault when it does not fit.
+    /// The configuration of this server, read as `C`. Texts of flags and numbers are flags and numbers where `C` asks for
+    /// them, as values of a command line are. Keys that `C` does not have are passed over (the block also has keys for the
+    /// host); [`check_config`](Self::check_config) tells of them. A fault when it does not fit.
     pub fn config<C: DeserializeOwned + 'static>(&mut self) -> Result<Rc<C>, Fault> {
         if let Some(known) = self.configs.get(&TypeId::of::<C>()) {
             return Ok(Rc::clone(known).downcast::<C>().expect("the configuration is kept under its type"));
         }
-        let config = serde_json::from_str::<C>(&self.host.config())
-            .map_err(|error| Fault::new(format!("failed to read the configuration: {error}")))?;
+        let (config, _unknown) = self.read_config::<C>()?;
         let config = Rc::new(config);
         self.configs.insert(TypeId::of::<C>(), config.clone());
         Ok(config)
     }
 
+    /// Whether the configuration fits `C`; warns of each key that neither `C` nor the host has. The attribute macro does
+    /// this when the environment is loaded; an environment that implements [`ResourcesServer`](crate::ResourcesServer) by
+    /// hand calls it in `describe`.
+    pub fn check_config<C: DeserializeOwned + 'static>(&mut self) -> Result<(), Fault> {
+        let (_fits, unknown) = self.read_config::<C>()?;
+        for place in unknown {
+            self.warn(format!("the configuration has `{place}`, which is no setting that the environment declares"));
+        }
+        Ok(())
+    }
+
+    fn read_config<C: DeserializeOwned>(&self) -> Result<(C, Vec<String>), Fault> {
+        let unfit = |error: &dyn std::fmt::Display| Fault::new(format!("failed to read the configuration: {error}"));
+        let block = serde_json::from_str(&self.host.config()).map_err(|error| unfit(&error))?;
+        crate::settings::read(&block).map_err(|error| unfit(&error))
+    }
+
     /// Asks a model server for a response. `server` is the name in a reference `{type: responses_api_models, name: …}`
     /// of this server's configuration; no other can be reached. `request` is as for `POST /v1/responses`.
     pub fn respond(&mut self, server: &str, request: &impl Serialize) -> Result<Response, ModelFailure> {
-        let request = serde_json::to_string(request)
-            .map_err(|error| ModelFailure::Unavailable(format!("the request has no JSON: {error}")))?;
-        let reply = self.host.respond(server, &request)?;
-        let [output] = crate::json::pick(&reply, ["output"]);
-        if !output.is_some_and(|output| output.starts_with('[')) {
-            return Err(ModelFailure::Unreadable("it has no list `output`".to_owned()));
+        let request = written(request)?;
+        readable(self.host.respond(server, &request)?)
+    }
+
+    /// Asks a model server several things at once, which takes as long as the slowest of them. The responses are in the
+    /// order of the requests. Before anything is asked a pause of real time passes, for those who ask again.
+    pub fn respond_all<R: Serialize>(
+        &mut self,
+        server: &str,
+        requests: &[R],
+        pause: Duration,
+    ) -> Vec<Result<Response, ModelFailure>> {
+        let written: Result<Vec<String>, _> = requests.iter().map(written).collect();
+        match written {
+            Ok(texts) => {
+                self.ask_all(server, &texts, pause).into_iter().map(|reply| reply.and_then(readable)).collect()
+            }
+            Err(failure) => requests.iter().map(|_| Err(failure.clone())).collect(),
         }
-        Ok(Response::new(reply))
+    }
+
+    /// Not through the trait: every component would import the function, whether it is used or not.
+    #[cfg(target_family = "wasm")]
+    fn ask_all(&self, server: &str, texts: &[String], pause: Duration) -> Vec<Result<String, ModelFailure>> {
+        crate::export::respond_all(server, texts, pause)
+    }
+
+    /// One after the other, and tests do not wait.
+    #[cfg(not(target_family = "wasm"))]
+    fn ask_all(&self, server: &str, texts: &[String], _pause: Duration) -> Vec<Result<String, ModelFailure>> {
+        texts.iter().map(|request| self.host.respond(server, request)).collect()
     }
 
     /// Runs a program that nobody trusts, such as code that a model wrote, in an instance of its own. `runner` is a name
@@ -193,4 +233,17 @@ impl Context {
     pub fn error(&mut self, message: impl AsRef<str>) {
         self.host.log(Level::Error, message.as_ref());
     }
+}
+
+fn written(request: &impl Serialize) -> Result<String, ModelFailure> {
+    serde_json::to_string(request)
+        .map_err(|error| ModelFailure::Unavailable(format!("the request has no JSON: {error}")))
+}
+
+fn readable(reply: String) -> Result<Response, ModelFailure> {
+    let [output] = crate::json::pick(&reply, ["output"]);
+    if !output.is_some_and(|output| output.starts_with('[')) {
+        return Err(ModelFailure::Unreadable("it has no list `output`".to_owned()));
+    }
+    Ok(Response::new(reply))
 }

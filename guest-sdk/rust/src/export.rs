@@ -68,11 +68,7 @@ impl Host for ComponentHost {
     }
 
     fn respond(&self, server: &str, request: &str) -> Result<String, ModelFailure> {
-        host::respond(server, request).map_err(|failure| match failure {
-            types::ModelFailure::UnknownServer(name) => ModelFailure::UnknownServer(name),
-            types::ModelFailure::Status((status, body)) => ModelFailure::Status { status, body },
-            types::ModelFailure::Unavailable(reason) => ModelFailure::Unavailable(reason),
-        })
+        host::respond(server, request).map_err(ModelFailure::from)
     }
 
     fn read_file(&self, path: &str) -> Result<Vec<u8>, String> {
@@ -110,6 +106,23 @@ impl Host for ComponentHost {
 
     fn random(&self) -> u64 {
         host::random()
+    }
+}
+
+/// Asks a model server several things at once, after a pause.
+pub(crate) fn respond_all(server: &str, requests: &[String], pause: Duration) -> Vec<Result<String, ModelFailure>> {
+    let pause = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+    let replies = host::respond_all(server, requests, pause);
+    replies.into_iter().map(|reply| reply.map_err(ModelFailure::from)).collect()
+}
+
+impl From<types::ModelFailure> for ModelFailure {
+    fn from(failure: types::ModelFailure) -> Self {
+        match failure {
+            types::ModelFailure::UnknownServer(name) => Self::UnknownServer(name),
+            types::ModelFailure::Status((status, body)) => Self::Status { status, body },
+            types::ModelFailure::Unavailable(reason) => Self::Unavailable(reason),
+        }
     }
 }
 

@@ -46,6 +46,9 @@ const SHOWN_CHARACTERS: usize = 500;
 pub struct ModelServer {
     /// Name of the server.
     pub name: String,
+    /// What it is; the host has looked at it.
+    #[serde(rename = "type", default)]
+    _kind: Option<String>,
 }
 
 /// Who is asked, and with which parameters. Read from the settings of the same names.

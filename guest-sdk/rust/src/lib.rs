@@ -90,6 +90,7 @@ mod rng;
 mod rules;
 mod schema;
 mod server;
+mod settings;
 pub mod text;
 mod verdict;
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Values and JSON as Python has them, for graders whose rule is stated in terms of Python.
 //!
-//! [`loads`] reads what Python's `json.loads` reads: also `NaN` and `Infinity`, whole numbers beyond 64 bits, and lone
+//! [`loads`] reads what Python's `json.loads` reads: also `NaN` and `Infinity`, whole numbers of up to 4300 digits, and lone
 //! surrogates (which become U+FFFD). [`Value`] compares, prints and is true or false as in Python.
 
 use std::fmt::Write;
+
+use serde_json::{Map, Number, Value as Json};
 
 mod digits;
 mod reader;
@@ -19,8 +21,10 @@ pub enum Value {
     None,
     /// `True` and `False`
     Bool(bool),
-    /// A whole number. One beyond 128 bits is read as a [`Value::Float`].
+    /// A whole number of at most 128 bits.
     Int(i128),
+    /// A larger whole number: its digits, after a sign if it is negative.
+    Large(String),
     /// `float`
     Float(f64),
     /// `str`
@@ -38,6 +42,7 @@ impl Value {
             Self::None => false,
             Self::Bool(truth) => *truth,
             Self::Int(number) => *number != 0,
+            Self::Large(_) => true,
             Self::Float(number) => *number != 0.0,
             Self::Text(text) => !text.is_empty(),
             Self::List(items) => !items.is_empty(),
@@ -50,7 +55,7 @@ impl Value {
         match self {
             Self::None => "NoneType",
             Self::Bool(_) => "bool",
-            Self::Int(_) => "int",
+            Self::Int(_) | Self::Large(_) => "int",
             Self::Float(_) => "float",
             Self::Text(_) => "str",
             Self::List(_) => "list",
@@ -66,11 +71,13 @@ impl Value {
         }
     }
 
-    /// The number, if it is one (`bool` counts). Whole numbers beyond 53 bits lose digits.
+    /// The number, if it is one (`bool` counts). Whole numbers beyond 53 bits lose digits, and some beyond 1023 bits are
+    /// infinite, where Python raises an `OverflowError`.
     pub fn as_number(&self) -> Option<f64> {
         match self {
             Self::Bool(truth) => Some(f64::from(u8::from(*truth))),
             Self::Int(number) => Some(*number as f64),
+            Self::Large(digits) => digits.parse().ok(),
             Self::Float(number) => Some(*number),
             _ => None,
         }
@@ -81,6 +88,28 @@ impl Value {
         match self {
             Self::Dict(members) => members.iter().find(|(name, _)| name == key).map(|(_, value)| value),
             _ => None,
+        }
+    }
+
+    /// The value as JSON has it. Whole numbers beyond 64 bits become floats; `odd` says what becomes of a float that is not
+    /// finite, which JSON does not have.
+    pub fn to_json(&self, odd: impl Fn(f64) -> Json + Copy) -> Json {
+        let float = |number: f64| Number::from_f64(number).map_or_else(|| odd(number), Json::Number);
+        match self {
+            Self::None => Json::Null,
+            Self::Bool(truth) => (*truth).into(),
+            Self::Int(number) => match (i64::try_from(*number), u64::try_from(*number)) {
+                (Ok(number), _) => number.into(),
+                (_, Ok(number)) => number.into(),
+                _ => float(*number as f64),
+            },
+            Self::Large(digits) => float(digits.parse().unwrap_or(f64::NAN)),
+            Self::Float(number) => float(*number),
+            Self::Text(text) => text.as_str().into(),
+            Self::List(items) => items.iter().map(|item| item.to_json(odd)).collect(),
+            Self::Dict(members) => {
+                members.iter().map(|(name, value)| (name.clone(), value.to_json(odd))).collect::<Map<_, _>>().into()
+            }
         }
     }
 
@@ -105,6 +134,7 @@ impl Value {
             Self::Bool(true) => out.push_str("True"),
             Self::Bool(false) => out.push_str("False"),
             Self::Int(number) => write!(out, "{number}").expect("text takes text"),
+            Self::Large(digits) => out.push_str(digits),
             Self::Float(number) => out.push_str(&repr_float(*number)),
             Self::Text(text) => write_repr_str(text, out),
             Self::List(items) => {
@@ -144,6 +174,10 @@ impl PartialEq for Value {
                     && left.iter().all(|(name, value)| other.get(name).is_some_and(|other| value.is_or_equals(other)))
             }
             (Self::Int(left), Self::Int(right)) => left == right,
+            (Self::Large(left), Self::Large(right)) => left == right,
+            // Digit by digit: a float is near to many whole numbers, and equal to one.
+            (Self::Int(_) | Self::Large(_), Self::Float(float)) => is_float(&self.repr(), *float),
+            (Self::Float(float), Self::Int(_) | Self::Large(_)) => is_float(&other.repr(), *float),
             _ => matches!((self.as_number(), other.as_number()), (Some(left), Some(right)) if left == right),
         }
     }
@@ -153,6 +187,15 @@ impl Value {
     fn is_or_equals(&self, other: &Self) -> bool {
         let is_nan = |value: &Self| matches!(value, Self::Float(number) if number.is_nan());
         self == other || is_nan(self) && is_nan(other)
+    }
+}
+
+/// Whether a whole number, in digits, is exactly this float.
+fn is_float(digits: &str, float: f64) -> bool {
+    match float {
+        0.0 => digits == "0",
+        // The format writes all digits of a whole number.
+        _ => float.fract() == 0.0 && format!("{float:.0}") == digits,
     }
 }
 

@@ -13,8 +13,8 @@ use gym_agents::{
 };
 use gym_config::{Place, ServerSettings, Settings};
 use gym_models::{
-    Endpoints, ModelContext, ModelError, Outbound, OutboundSettings, RemoteAgent, RemoteModel, RemoteResourcesServer,
-    build_model,
+    Bounds, Endpoints, ModelContext, ModelError, Outbound, OutboundSettings, RemoteAgent, RemoteModel,
+    RemoteResourcesServer, build_model,
 };
 use gym_protocol::{ServerKind, ServerName};
 use gym_resources::{CookieKeys, ResourcesService, ServiceOptions, SessionOptions};
@@ -232,7 +232,7 @@ async fn load(
         server: server.name.clone(),
         config: Value::Object(visible_block(&server.block)),
         limits,
-        models: visible_models(server, models),
+        models: visible_models(server, models)?,
         runners: runners(settings, server)?,
         network: granted_network(server)?,
     };
@@ -340,8 +340,12 @@ fn visible_block(block: &Map<String, Value>) -> Map<String, Value> {
         .collect()
 }
 
-/// The model servers that the block refers to, at any depth. No other is in reach of the environment.
-fn visible_models(server: &ServerSettings, models: &BTreeMap<String, Arc<dyn Model>>) -> Arc<dyn ModelDirectory> {
+/// The model servers that the block refers to, at any depth, within the bounds that it sets. No other is in reach of the
+/// environment.
+fn visible_models(
+    server: &ServerSettings,
+    models: &BTreeMap<String, Arc<dyn Model>>,
+) -> Result<Arc<dyn ModelDirectory>, Failure> {
     fn walk(value: &Value, names: &mut Vec<String>) {
         match value {
             Value::Object(members) => {
@@ -358,7 +362,10 @@ fn visible_models(server: &ServerSettings, models: &BTreeMap<String, Arc<dyn Mod
     }
     let mut names = Vec::new();
     server.block.values().for_each(|value| walk(value, &mut names));
-    Arc::new(StaticModels::new(names.iter().filter_map(|name| models.get(name).cloned())))
+    let bounds = Bounds::read(&server.block)
+        .map_err(|error| Failure::user(format!("{}: `{}`: {error}", server.origin, server.name)))?;
+    let reached = names.iter().filter_map(|name| models.get(name)).map(|model| bounds.around(Arc::clone(model)));
+    Ok(Arc::new(StaticModels::new(reached)))
 }
 
 /// The block `gym_host:` of a resources server: what the host does for it, hidden from the environment.

@@ -5,6 +5,7 @@
 //! through [`outbound`]: one connection pool, and per server the limits, retries, circuit breaker and counters.
 //! Conversions between the three request dialects ([`chat`], [`messages`]) are pure functions over JSON slices.
 
+pub mod bounded;
 pub mod build;
 pub mod chat;
 pub mod hosted;
@@ -20,6 +21,7 @@ pub mod secret;
 pub mod settings;
 pub mod vllm;
 
+pub use bounded::Bounds;
 pub use build::{IMPLEMENTATIONS, ModelContext, build_model};
 pub use network::{EndpointError, Endpoints};
 pub use openai::OpenAiModel;

@@ -8,6 +8,7 @@ wasmtime::component::bindgen!({
     world: "environment",
     imports: {
         "gym:environment/host.respond": async | trappable,
+        "gym:environment/host.respond-all": async | trappable,
         "gym:environment/host.read-file": async | trappable,
         "gym:environment/code.run-code": async | trappable,
         "gym:environment/network.exchange": async | trappable,

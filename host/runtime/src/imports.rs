@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The functions of `wit/host.wit`.
 
-use std::{future::Future, time::Instant};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
+use gym_agents::{Model, RequestContext};
 use gym_protocol::ModelRequest;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
@@ -41,67 +46,69 @@ impl Host for State {
     }
 
     async fn respond(&mut self, server: String, request: String) -> wasmtime::Result<Result<String, ModelFailure>> {
-        self.charge(request.len())?;
+        let mut replies = self.respond_all(server, vec![request], 0).await?;
+        Ok(replies.pop().expect("one request has one reply"))
+    }
+
+    async fn respond_all(
+        &mut self,
+        server: String,
+        requests: Vec<String>,
+        pause_ms: u64,
+    ) -> wasmtime::Result<Vec<Result<String, ModelFailure>>> {
+        self.charge(requests.iter().map(String::len).sum())?;
+        let count = requests.len();
+        let all = |failure: ModelFailure| vec![Err(failure); count];
         let Some(model) = self.settings.models.model(&server) else {
-            return Ok(Err(ModelFailure::UnknownServer(format!(
+            return Ok(all(ModelFailure::UnknownServer(format!(
                 "there is no model server `{server}` in this server's configuration"
             ))));
         };
-        let request = match ModelRequest::parse(Bytes::from(request)) {
-            Ok(request) => request,
-            Err(error) => {
-                let detail = serde_json::json!({ "detail": format!("the request is not acceptable JSON: {error}") });
-                return Ok(Err(ModelFailure::Status((422, detail.to_string()))));
-            }
-        };
         let budget = self.settings.limits.model_wait_ms;
-        let left = std::time::Duration::from_millis(budget).saturating_sub(self.model_waited);
+        let left = Duration::from_millis(budget).saturating_sub(self.model_waited);
         let too_slow = || ModelFailure::Unavailable(format!("the call's {budget} ms for model servers are used up"));
         if left.is_zero() {
-            return Ok(Err(too_slow()));
+            return Ok(all(too_slow()));
+        }
+        self.turn.leave();
+        let began = Instant::now();
+        if pause_ms > 0 {
+            tokio::time::sleep(left.min(Duration::from_millis(pause_ms))).await;
         }
 
         // Cookies lead later requests of the session to the same place.
-        let mut context = match self.model_contexts.iter().position(|(name, _)| *name == server) {
-            Some(index) => self.model_contexts.swap_remove(index).1,
-            None => Default::default(),
-        };
-        // A task of its own: what a model client computes is not the guest's CPU time, and it has a thread's stack
+        let known = self.model_contexts.iter().position(|(name, _)| *name == server);
+        let mut cookies = known.map(|index| self.model_contexts.swap_remove(index).1).unwrap_or_default();
+        // Tasks of their own: what a model client computes is not the guest's CPU time, and it has a thread's stack
         // instead of a fiber's.
-        let task = tokio::spawn(
-            async move {
-                let outcome = model.respond(request, &mut context).await;
-                (outcome, context)
-            }
-            .in_current_span(),
-        );
-        self.turn.leave();
-        let began = Instant::now();
-        let mut task = AbortOnDrop(task);
-        let outcome = tokio::time::timeout(left, &mut task.0).await;
-        self.model_waited += began.elapsed();
-
-        let (outcome, context) = match outcome {
-            Err(_) => return Ok(Err(too_slow())),
-            Ok(Err(error)) => {
-                tracing::error!(%error, server = %self.settings.server, "a request to a model server panicked");
-                return Ok(Err(ModelFailure::Unavailable("the request to the model server failed".into())));
-            }
-            Ok(Ok(outcome)) => outcome,
-        };
-        self.model_contexts.push((server, context));
-        match outcome {
-            Err(fault) => Ok(Err(ModelFailure::Unavailable(fault.message))),
-            Ok(reply) => {
-                self.charge_bytes(reply.body.len())?;
-                let success = reply.is_success();
-                match String::from_utf8(reply.body.into()) {
-                    Err(_) => Ok(Err(ModelFailure::Unavailable("the model server's reply is not UTF-8".into()))),
-                    Ok(body) if success => Ok(Ok(body)),
-                    Ok(body) => Ok(Err(ModelFailure::Status((reply.status, body)))),
+        let asked = requests.into_iter().map(|request| {
+            let asking = ask(Arc::clone(&model), request, cookies.clone());
+            AbortOnDrop(tokio::spawn(asking.in_current_span()))
+        });
+        let asked: Vec<_> = asked.collect();
+        let mut replies = Vec::with_capacity(count);
+        for mut task in asked {
+            let outcome = tokio::time::timeout(left.saturating_sub(began.elapsed()), &mut task.0).await;
+            replies.push(match outcome {
+                Err(_) => Err(too_slow()),
+                Ok(Err(error)) => {
+                    tracing::error!(%error, server = %self.settings.server, "a request to a model server panicked");
+                    Err(ModelFailure::Unavailable("the request to the model server failed".into()))
                 }
-            }
+                Ok(Ok((reply, context))) => {
+                    cookies = context;
+                    reply
+                }
+            });
         }
+        self.model_waited += began.elapsed();
+        self.model_contexts.push((server, cookies));
+        let bodies = replies.iter().map(|reply| match reply {
+            Ok(body) | Err(ModelFailure::Status((_, body))) => body.len(),
+            Err(_) => 0,
+        });
+        self.charge_bytes(bodies.sum())?;
+        Ok(replies)
     }
 
     async fn read_file(&mut self, path: String) -> wasmtime::Result<Result<Vec<u8>, String>> {
@@ -210,6 +217,33 @@ impl State {
     fn charge_output(&mut self, run: &Run) -> wasmtime::Result<()> {
         self.charge_bytes(run.stdout.len() + run.stderr.len() + run.returned.as_ref().map_or(0, String::len))
     }
+}
+
+/// One request to a model server: its reply, and the cookies for the next one.
+async fn ask(
+    model: Arc<dyn Model>,
+    request: String,
+    mut context: RequestContext,
+) -> (Result<String, ModelFailure>, RequestContext) {
+    let request = match ModelRequest::parse(Bytes::from(request)) {
+        Ok(request) => request,
+        Err(error) => {
+            let detail = serde_json::json!({ "detail": format!("the request is not acceptable JSON: {error}") });
+            return (Err(ModelFailure::Status((422, detail.to_string()))), context);
+        }
+    };
+    let reply = match model.respond(request, &mut context).await {
+        Err(fault) => Err(ModelFailure::Unavailable(fault.message)),
+        Ok(reply) => {
+            let (status, success) = (reply.status, reply.is_success());
+            match String::from_utf8(reply.body.into()) {
+                Err(_) => Err(ModelFailure::Unavailable("the model server's reply is not UTF-8".into())),
+                Ok(body) if success => Ok(body),
+                Ok(body) => Err(ModelFailure::Status((status, body))),
+            }
+        }
+    };
+    (reply, context)
 }
 
 /// Bytes of a program and of what it is given.

@@ -113,6 +113,8 @@ fn wrong_duration(duration: &Value) -> Result<Option<&'static str>, Raise> {
         },
         Value::Bool(truth) => i128::from(*truth),
         Value::Int(minutes) => *minutes,
+        Value::Large(digits) if digits.starts_with('-') => i128::MIN,
+        Value::Large(_) => i128::MAX,
         Value::Float(minutes) if minutes.is_nan() => {
             return Ok(Some("Invalid duration format. Expected a number of minutes."));
         }

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an environment may ask of its host. There are no files and no environment variables."""
 
+import dataclasses
 import enum
 import random as _random
 from typing import Any, Protocol
 
 from .code import Process, Program, Run, Running
-from .convert import Misfit, convert
+from .convert import Misfit, convert, unknown_members
 from .failure import Fault, ModelFailure
 from .json_text import read_json, to_json
 from .network import Channel, ChannelEnd, HttpReply, HttpRequest
@@ -20,6 +21,18 @@ class Level(enum.IntEnum):
     INFO = 1
     WARN = 2
     ERROR = 3
+
+
+# What every server's block may have: it is for the host.
+_OF_THE_HOST = frozenset(
+    "allowed_agents datasets description domain entrypoint expose_tools_over_mcp host judge_endpoint_max_concurrency "
+    "judge_request_timeout_s name num_workers port value verified".split()
+)
+
+
+@dataclasses.dataclass
+class _NoSettings:
+    """What an environment without settings reads."""
 
 
 class Host(Protocol):
@@ -57,17 +70,28 @@ class Context:
         self._typed: dict[Any, Any] = {}
 
     def config(self, kind: Any = dict) -> Any:
-        """The configuration of this server: a dict, or a value of a dataclass. Keys that the dataclass does not have are
-        passed over: the block also has keys for the host. A fault when it does not fit."""
+        """The configuration of this server: a dict, or a value of a dataclass. Texts of flags and numbers are flags and
+        numbers where the dataclass asks for them, as values of a command line are. Keys that the dataclass does not have are
+        passed over (the block also has keys for the host); `check_config` tells of them. A fault when it does not fit."""
         if kind in self._typed:
             return self._typed[kind]
         if self._config is None:
             self._config = read_json(self._host.config())
         try:
-            self._typed[kind] = convert(kind, self._config)
+            self._typed[kind] = convert(kind, self._config, lax=True)
         except Misfit as error:
             raise Fault(f"failed to read the configuration: {error}") from None
         return self._typed[kind]
+
+    def check_config(self, kind: Any) -> None:
+        """Whether the configuration fits a dataclass (None: the environment has no settings); warns of each key that neither
+        it nor the host has. Done when the environment is loaded."""
+        if kind is not None:
+            self.config(kind)
+        for name in unknown_members(kind or _NoSettings, self.config()):
+            if not name.startswith(("_", "verified_")) and name not in _OF_THE_HOST:
+                text = f"the configuration has `{name}`, which is no setting that the environment declares"
+                self.log(Level.WARN, text)
 
     def respond(self, server: str, request: dict[str, Any]) -> Response:
         """Asks a model server for a response. `server` is the name in a reference `{type: responses_api_models, name: …}`

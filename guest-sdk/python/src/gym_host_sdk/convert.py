@@ -13,9 +13,20 @@ class Misfit(ValueError):
     """A value that does not fit its type."""
 
 
-def convert(kind: Any, value: Any) -> Any:
-    """`value`, read from JSON, as a `kind`. Raises `Misfit` with the place of what does not fit."""
-    return _reader(kind)(value, "")
+def convert(kind: Any, value: Any, *, lax: bool = False) -> Any:
+    """`value`, read from JSON, as a `kind`. Raises `Misfit` with the place of what does not fit.
+
+    With `lax` it is read as pydantic reads settings: texts of flags and numbers are flags and numbers (values of a command
+    line are texts), flags are numbers, and 0 and 1 are flags."""
+    return _reader(kind, lax)(value, "")
+
+
+def unknown_members(kind: Any, value: Any) -> list[str]:
+    """The members of an object that a dataclass or a `TypedDict` does not have."""
+    if not isinstance(value, dict) or not (typing.is_typeddict(kind) or dataclasses.is_dataclass(kind)):
+        return []
+    known = {name for name, _, _ in fields_of(kind)}
+    return [name for name in value if name not in known]
 
 
 def fields_of(kind: type) -> "list[tuple[str, Any, Any]]":
@@ -55,37 +66,37 @@ def _fail(at: str, expected: str, value: Any) -> typing.NoReturn:
     raise Misfit(f"`{at or 'the body'}` should be {expected} and is {found}")
 
 
-def _reader(kind: Any) -> Any:
+def _reader(kind: Any, lax: bool) -> Any:
     """The function that reads a type: `reader(value, place)`."""
-    return _make_reader(bare(kind))
+    return _make_reader(bare(kind), lax)
 
 
 @functools.lru_cache(maxsize=None)
-def _make_reader(kind: Any) -> Any:
+def _make_reader(kind: Any, lax: bool) -> Any:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if kind in (Any, object):
         return lambda value, at: value
     if kind in (None, type(None)):
         return _exact((type(None),), "null")
     if kind is bool:
-        return _exact((bool,), "a boolean")
+        return _flag if lax else _exact((bool,), "a boolean")
     if kind is int:
-        return lambda value, at: _whole(value, at)
+        return _lax_whole if lax else _whole
     if kind is float:
-        return lambda value, at: _number(value, at)
+        return _lax_number if lax else _number
     if kind is str:
         return _exact((str,), "a string")
     if kind is dict or (origin is dict and not args):
         return _exact((dict,), "an object")
     if origin is dict:
-        item = _reader(args[1])
+        item = _reader(args[1], lax)
         return lambda value, at: {
             name: item(inner, f"{at}.{name}") for name, inner in _checked(value, dict, at, "an object").items()
         }
     if kind in (list, set, tuple, frozenset):
         return lambda value, at: kind(_checked(value, list, at, "a list"))
     if origin in (list, set, frozenset) or (origin is tuple and args[1:] == (...,)):
-        item = _reader(args[0])
+        item = _reader(args[0], lax)
         return lambda value, at: origin(
             item(inner, f"{at}.{index}") for index, inner in enumerate(_checked(value, list, at, "a list"))
         )
@@ -94,9 +105,9 @@ def _make_reader(kind: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return functools.partial(_one_of, {member.value: member for member in kind})
     if is_union(kind):
-        return functools.partial(_any_of, [_reader(option) for option in args])
+        return functools.partial(_any_of, [_reader(option, lax) for option in args])
     if typing.is_typeddict(kind) or dataclasses.is_dataclass(kind):
-        return _Fields(kind)
+        return _Fields(kind, lax)
     raise TypeError(f"`{kind}` cannot be read from JSON; use a dataclass, or `Any` for any value")
 
 
@@ -132,6 +143,42 @@ def _number(value: Any, at: str) -> float:
         _fail(at, "a number of this size", value)
 
 
+_FLAGS = {
+    **dict.fromkeys(("1", "on", "t", "true", "y", "yes"), True),
+    **dict.fromkeys(("0", "off", "f", "false", "n", "no"), False),
+}
+
+
+def _flag(value: Any, at: str) -> bool:
+    if isinstance(value, (bool, int, float)) and value in (0, 1):
+        return bool(value)
+    flag = _FLAGS.get(value.lower()) if isinstance(value, str) else None
+    if flag is None:
+        _fail(at, "a boolean", value)
+    return flag
+
+
+def _lax_whole(value: Any, at: str) -> int:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str) and value.isascii():
+        whole, _, zeros = value.strip().partition(".")
+        try:
+            # A point may stand before zeros.
+            return int(whole if zeros and not zeros.strip("0") else value)
+        except ValueError:
+            _fail(at, "a whole number", value)
+    return _whole(value, at)
+
+
+def _lax_number(value: Any, at: str) -> float:
+    try:
+        is_other = isinstance(value, bool) or isinstance(value, str) and value.isascii()
+        return float(value) if is_other else _number(value, at)
+    except ValueError:
+        _fail(at, "a number", value)
+
+
 def _one_of(choices: dict[Any, Any], value: Any, at: str) -> Any:
     # `True == 1`, but a boolean is no choice among numbers.
     for name, choice in choices.items():
@@ -153,8 +200,9 @@ def _any_of(options: list[Any], value: Any, at: str) -> Any:
 class _Fields:
     """Reads an object as a dataclass or a `TypedDict`. Members that are not declared are dropped."""
 
-    def __init__(self, kind: Any) -> None:
+    def __init__(self, kind: Any, lax: bool) -> None:
         self._kind = kind
+        self._lax = lax
         self._fields: list[tuple[str, Any, bool]] | None = None
 
     def __call__(self, value: Any, at: str) -> Any:
@@ -163,7 +211,7 @@ class _Fields:
         if self._fields is None:
             # Here, not in the constructor: a type may hold itself.
             self._fields = [
-                (name, _reader(kind), default is not dataclasses.MISSING or _takes_none(kind))
+                (name, _reader(kind, self._lax), default is not dataclasses.MISSING or _takes_none(kind))
                 for name, kind, default in fields_of(self._kind)
             ]
         is_dict = typing.is_typeddict(self._kind)

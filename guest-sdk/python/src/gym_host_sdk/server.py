@@ -164,8 +164,7 @@ class Server:
             if isinstance(scores, dict):
                 scores = [Score(score, field) for score, field in scores.items()]
             description.metrics = PassMetrics(scores, options["answer_field"], options["subset_field"])
-        if options["config"] is not None:
-            cx.config(options["config"])
+        cx.check_config(options["config"])
         if "describe" in self.handlers:
             self.handlers["describe"].call(self.cls, None, cx, description)
         return description

@@ -263,7 +263,15 @@ mod tests {
         assert_eq!(cx.config::<Config>().unwrap().limit, 3);
         assert_eq!(cx.config::<Config>().unwrap().limit, 3);
         let fault = Context::for_test().build().config::<Config>().unwrap_err();
-        assert_eq!(fault.message(), "failed to read the configuration: missing field `limit` at line 1 column 2");
+        assert_eq!(fault.message(), "failed to read the configuration: missing field `limit`");
+    }
+
+    #[test]
+    fn keys_that_nobody_knows_are_warned_of() {
+        let test = Context::for_test().config(json!({"limit": "3", "limt": 4, "domain": "math"}));
+        test.build().check_config::<Config>().unwrap();
+        let line = "the configuration has `limt`, which is no setting that the environment declares";
+        assert_eq!(test.lines_from(Level::Warn), [line]);
     }
 
     #[test]

@@ -176,8 +176,8 @@ impl Reader<'_> {
             return Err(self.error());
         }
         let written = std::str::from_utf8(&self.text[start..self.at]).map_err(|_| NotJson { at: start })?;
-        if is_whole && let Ok(number) = written.parse() {
-            return Ok(Value::Int(number));
+        if is_whole {
+            return Ok(written.parse().map_or_else(|_| Value::Large(written.to_owned()), Value::Int));
         }
         written.parse().map(Value::Float).map_err(|_| NotJson { at: start })
     }

@@ -82,9 +82,45 @@ fn values_compare_as_in_python() {
         (r#"{"a":1,"b":[2]}"#, r#"{"b":[2.0],"a":true}"#, true),
         (r#"{"a":1}"#, r#"{"a":1,"b":null}"#, false),
         ("[1,2]", "[1]", false),
+        ("9007199254740993", "9007199254740992.0", false),
+        ("9007199254740992", "9007199254740992.0", true),
+        ("-1", "-1.0", true),
+        ("0", "-0.0", true),
+        ("1", "1.5", false),
+        ("1", "NaN", false),
+        (&format!("1{}", "0".repeat(400)), "1e400", false),
+        ("1000000000000000000000000000000000000000000", "1e42", false),
+        ("1000000000000000044885712678075916785549312", "1e42", true),
+        ("1000000000000000000000000000000000000000000", "1000000000000000000000000000000000000000000", true),
+        ("1000000000000000000000000000000000000000000", "-1000000000000000000000000000000000000000000", false),
     ] {
         assert_eq!(read(left) == read(right), equal, "{left} {right}");
     }
+}
+
+#[test]
+fn whole_numbers_may_be_of_any_size() {
+    let digits = format!("-{}", "7".repeat(4300));
+    let large = read(&digits);
+    assert_eq!((large.type_name(), large.is_truthy(), large.repr()), ("int", true, digits));
+    assert_eq!(large.as_number(), Some(f64::NEG_INFINITY));
+    assert_eq!(read("170141183460469231731687303715884105727").as_number(), Some(1.701_411_834_604_692_3e38));
+    assert_eq!(read("170141183460469231731687303715884105728").type_name(), "int");
+}
+
+#[test]
+fn values_become_json() {
+    let odd = |number: f64| Json::from(if number.is_nan() { "nan" } else { "infinite" });
+    for (value, json) in [
+        (r#"{"a":[null,true,-1,1.5,"x"]}"#, r#"{"a":[null,true,-1,1.5,"x"]}"#),
+        ("18446744073709551615", "18446744073709551615"),
+        ("18446744073709551616", "1.8446744073709552e19"),
+        ("1000000000000000000000000000000000000000000", "1e42"),
+        ("[NaN, -Infinity]", r#"["nan","infinite"]"#),
+    ] {
+        assert_eq!(read(value).to_json(odd).to_string(), json, "{value}");
+    }
+    assert_eq!(read(&"9".repeat(400)).to_json(odd), "infinite");
 }
 
 #[test]
