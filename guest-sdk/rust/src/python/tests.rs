@@ -118,7 +118,7 @@ fn values_become_json() {
         ("1000000000000000000000000000000000000000000", "1e42"),
         ("[NaN, -Infinity]", r#"["nan","infinite"]"#),
     ] {
-        assert_eq!(read(value).to_json(odd).to_string(), json, "{value}");
+        assert_eq!(read(value).to_json(odd), serde_json::from_str::<Json>(json).unwrap(), "{value}");
     }
     assert_eq!(read(&"9".repeat(400)).to_json(odd), "infinite");
 }
