@@ -80,10 +80,11 @@ impl Attempt {
         &self.dump[self.response.clone()]
     }
 
-    /// The request for the environment: without token data unless it wants them, with bare tool names.
+    /// The request for the environment: without token data unless it wants them, with bare tool names if the tools are
+    /// offered over MCP.
     pub(super) fn for_environment(&self, server: &Server) -> String {
         let strip = !server.environment.description().token_ids;
-        let prefix = Some(server.tool_prefix.as_str());
+        let prefix = server.mcp.then_some(server.tool_prefix.as_str());
         let params = responses::for_scoring(&self.dump[self.params.clone()], strip, prefix);
         let response = responses::for_scoring(&self.dump[self.response.clone()], strip, prefix);
         let mut request = Vec::with_capacity(params.len() + response.len() + self.fields.inner().len() + 64);

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+use std::sync::Arc;
+
 use bytes::Bytes;
 use gym_agents::{RequestContext, ResourcesServer, Route};
-use gym_protocol::environment::{Description, Lifetime};
+use gym_protocol::{
+    ServerName,
+    environment::{Description, Lifetime},
+};
 use serde_json::{Value, json};
 
-use super::fake::{attempt, description, response, serve, without_incident};
-use crate::{InstanceFor, Method};
+use super::fake::{Client, Fake, attempt, description, response, serve, without_incident};
+use crate::{CookieKeys, InstanceFor, Method, ResourcesService, ServiceOptions};
 
 fn keys(reply: &Value) -> Vec<&str> {
     reply.as_object().unwrap().keys().map(String::as_str).collect()
@@ -111,8 +116,12 @@ fn token_item(name: &str) -> Value {
 
 #[tokio::test]
 async fn environments_see_no_token_data_and_bare_tool_names_but_replies_have_both() {
-    for token_ids in [false, true] {
-        let (mut client, fake) = serve(Description { token_ids, ..description() });
+    for (token_ids, tools_over_mcp) in [(false, true), (true, true), (false, false)] {
+        let fake = Arc::new(Fake::new(Description { token_ids, ..description() }));
+        let options = ServiceOptions { tools_over_mcp, ..ServiceOptions::default() };
+        let name = ServerName::new("c").unwrap();
+        let service = ResourcesService::new(name, fake.clone(), options, &CookieKeys::new([7; 32])).unwrap();
+        let mut client = Client::new(service);
         let mut body = attempt(json!({"expected_count": 0}));
         body["response"] = response(json!([token_item("mcp__c__add"), token_item("mcp__d__add")]));
         body["responses_create_params"]["input"] = json!([token_item("mcp__c__get")]);
@@ -122,8 +131,10 @@ async fn environments_see_no_token_data_and_bare_tool_names_but_replies_have_bot
         let request: Value = serde_json::from_str(&fake.seen.lock()[0].1).unwrap();
         let names = |value: &Value| [0, 1].map(|at| value["response"]["output"][at]["name"].clone());
         assert_eq!(names(&reply), ["mcp__c__add", "mcp__d__add"]);
-        assert_eq!(names(&request), ["add", "mcp__d__add"]);
-        assert_eq!(request["responses_create_params"]["input"][0]["name"], "get");
+        // Names have the prefix for a reason only where tools are offered over MCP.
+        let (add, get) = if tools_over_mcp { ("add", "get") } else { ("mcp__c__add", "mcp__c__get") };
+        assert_eq!(names(&request), [add, "mcp__d__add"]);
+        assert_eq!(request["responses_create_params"]["input"][0]["name"], get);
         assert_eq!(reply["response"]["output"][0]["generation_log_probs"], json!([-0.5]));
         assert_eq!(request["response"]["output"][0].get("prompt_token_ids").is_some(), token_ids);
         assert_eq!(request["responses_create_params"]["input"][0].get("prompt_token_ids").is_some(), token_ids);
