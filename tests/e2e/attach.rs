@@ -6,7 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gym_tests::{Host, PATIENCE, gym_host, run};
+use gym_tests::{Client, Host, PATIENCE, eventually, gym_host, response, run};
+use serde_json::{Value, json};
 
 use crate::serve::SERVERS;
 
@@ -103,4 +104,120 @@ fn attach_without_servers_says_what_to_do() {
     assert_eq!(ended.status.code(), Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("gym-host serve"), "{}", ended.stderr);
     assert!(!folder.path().join("out").exists(), "nothing was written");
+}
+
+/// The configuration that a launcher of NeMo Gym hands to the processes that it starts: everything has an address.
+fn launched(ports: [u16; 4]) -> String {
+    let [environment, model, agent, relay] = ports;
+    format!(
+        "\
+mcqa:
+  resources_servers:
+    mcqa: {{entrypoint: app.py, domain: knowledge, grading_mode: lenient_boxed, host: 127.0.0.1, port: {environment}}}
+policy_model:
+  responses_api_models:
+    scripted_model:
+      entrypoint: app.py
+      host: 127.0.0.1
+      port: {model}
+      script:
+      - contains: '2 + 2'
+        attempts:
+        - - text: \\boxed{{B}}
+mcqa_simple_agent:
+  responses_api_agents:
+    simple_agent:
+      entrypoint: app.py
+      host: 127.0.0.1
+      port: {agent}
+      resources_server: {{type: resources_servers, name: mcqa}}
+      model_server: {{type: responses_api_models, name: policy_model}}
+mcqa_environment_server:
+  environment_servers:
+    legacy_agent:
+      entrypoint: app.py
+      host: 127.0.0.1
+      port: {relay}
+      agent_server: {{type: responses_api_agents, name: mcqa_simple_agent}}
+head_server: {{host: 127.0.0.1, port: 1}}
+ray_head_node_address: null
+dry_run: false
+"
+    )
+}
+
+/// The folders that the launcher finds, and the instances whose implementations they are.
+const STARTED: [(&str, &str); 4] = [
+    ("resources_servers/mcqa", "mcqa"),
+    ("responses_api_models/scripted_model", "policy_model"),
+    ("responses_api_agents/simple_agent", "mcqa_simple_agent"),
+    ("environment_servers/legacy_agent", "mcqa_environment_server"),
+];
+
+/// Starts one instance as the launcher does: in its folder, with the configuration and the instance's name.
+fn launch(out: &std::path::Path, folder: &str, instance: &str, config: &str) -> Child {
+    let mut command = Command::new("python3");
+    command.arg("app.py").current_dir(out.join(folder)).env("NEMO_GYM_CONFIG_DICT", config);
+    command.env("NEMO_GYM_CONFIG_PATH", instance).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().expect("python3 starts")
+}
+
+#[test]
+fn a_launcher_starts_one_gym_host_for_each_instance() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = gym_host(folder.path());
+    command.args(["attach", "--out", "out"]);
+    for (implementation, _) in STARTED {
+        command.args(["--start", implementation]);
+    }
+    let ended = run(&mut command);
+    assert!(ended.status.success(), "{}", ended.stderr);
+    assert!(ended.stdout.contains("NEMO_GYM_EXTRA_ROOTS="), "{}", ended.stdout);
+    let out = folder.path().join("out");
+
+    // All of them listen until the last one has its port.
+    let taken = [(); 4].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let ports = taken.each_ref().map(|listener| listener.local_addr().unwrap().port());
+    drop(taken);
+    let config = launched(ports);
+    let dry = config.replace("dry_run: false", "dry_run: true");
+    for (folder, instance) in STARTED {
+        assert!(wait(&mut launch(&out, folder, instance, &dry)).success(), "a dry run of {instance} ends at once");
+    }
+    let mut children = STARTED.map(|(folder, instance)| launch(&out, folder, instance, &config));
+    for port in ports {
+        eventually("the server answers", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        assert_eq!(gym_tests::get(&format!("http://127.0.0.1:{port}/")).text, r#"{"status":"ok"}"#);
+    }
+
+    let row = json!({"responses_create_params": {"input": [{"role": "user", "content": "What is 2 + 2?"}]},
+        "options": [{"A": "3"}, {"B": "4"}], "expected_answer": "B"});
+    let [environment, _, agent, relay] = ports;
+    for port in [agent, relay] {
+        let reply = Client::default().post(&format!("http://127.0.0.1:{port}/run"), &row);
+        assert_eq!((reply.status, reply.json()["reward"].as_f64()), (200, Some(1.0)), "{reply:?}");
+    }
+    let episode = json!({"episode_id": {"rollout_id": "r1", "attempt": 0},
+        "task": {"task_id": {"taskset": "mcqa", "task_id": "1"}, "task_input": row}});
+    let reply = Client::default().post(&format!("http://127.0.0.1:{relay}/run"), &episode).json();
+    assert_eq!((&reply["failure"], reply["result"]["reward"].as_f64()), (&Value::Null, Some(1.0)), "{reply}");
+    let mut graded = row.clone();
+    graded["response"] = response("\\boxed{A}");
+    let reply = Client::default().post(&format!("http://127.0.0.1:{environment}/verify"), &graded).json();
+    assert_eq!(reply["reward"], 0.0, "{reply}");
+
+    for child in &mut children {
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        assert!(wait(child).success(), "an interrupt ends it");
+    }
+    let mut unknown = launch(&out, STARTED[0].0, "mcqb", &config);
+    assert!(!wait(&mut unknown).success());
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut unknown.stderr.take().unwrap(), &mut text).unwrap();
+    assert!(text.contains("mcqb"), "{text}");
+
+    let unknown =
+        run(gym_host(folder.path()).args(["attach", "--out", "out", "--start", "responses_api_agents/simple"]));
+    assert_eq!(unknown.status.code(), Some(2), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("simple_agent"), "{}", unknown.stderr);
 }

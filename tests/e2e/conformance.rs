@@ -17,7 +17,7 @@
 //! | token data, byte by byte | `tokens.rs` |
 //! | endpoints that misbehave, limits, streams passed on, clients that go away | `bad_upstream.rs` |
 //! | head server, configuration, addresses | `wire_client.py` (`head`), `commands.rs`, `serve.rs`, `host/config` |
-//! | the launcher of NeMo Gym | `attach.rs` |
+//! | the launcher of NeMo Gym: servers that run, servers that it starts | `attach.rs` |
 
 use gym_tests::{Act, Host, Seen, Upstream};
 use serde_json::{Value, json};

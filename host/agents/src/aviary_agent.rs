@@ -29,6 +29,8 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
+/// Why there is a session.
+const SESSION: &str = "the configuration requires a resources server";
 /// How often a seed is tried.
 const SEED_TRIES: u32 = 3;
 /// What the model sees of an old state.
@@ -115,25 +117,25 @@ impl AviaryAgent {
     async fn play(
         &self,
         row: &Members,
+        session: &mut (dyn Session + 'static),
         context: &mut RequestContext,
         partial: &mut Option<Raw>,
-    ) -> Result<(Raw, Box<dyn Session>), RunError> {
+    ) -> Result<Raw, RunError> {
         let task = row.get_set("task_idx").cloned().ok_or_else(|| RunError::Refused(missing_field(row, "task_idx")))?;
         let request = row_request(row).map_err(RunError::Refused)?;
-        let mut session = self.base.session(context).expect("the configuration requires a resources server");
-        let seeded = seed(session.as_mut(), &task).await?;
+        let seeded = seed(session, &task).await?;
         let mut model = ModelCalls::new(&*self.model, context);
         let mut conversation = Conversation::new(request, seeded.tools);
         conversation.observe(seeded.observations, self.collapsing());
-        let result = self.steps(&seeded.env_id, &mut model, &mut conversation, session.as_mut()).await;
+        let result = self.steps(&seeded.env_id, &mut model, &mut conversation, session).await;
         context.cookies.merge(model.cookies());
-        self.close(&seeded.env_id, session.as_mut()).await;
+        self.close(&seeded.env_id, session).await;
         let response = conversation.response(&seeded.env_id, &task, self.config.return_transitions);
         if let Err(error) = result {
             *partial = response;
             return Err(error);
         }
-        Ok((response.expect("the steps end without an error only after an answer"), session))
+        Ok(response.expect("the steps end without an error only after an answer"))
     }
 
     async fn steps(
@@ -317,17 +319,20 @@ impl Driver for AviaryAgent {
     async fn attempt(
         &self,
         row: &Members,
+        session: Option<&mut (dyn Session + 'static)>,
         context: &mut RequestContext,
         partial: &mut Option<Raw>,
     ) -> Result<Reply, RunError> {
-        let (response, mut session) = self.play(row, context, partial).await?;
+        let session = session.expect(SESSION);
+        let response = self.play(row, session, context, partial).await?;
         *partial = Some(response.clone());
-        self.config.grading.grade(row, response, Some(session.as_mut())).await
+        self.config.grading.grade(row, response, Some(session)).await
     }
 
     /// Takes a row like `/run`, because without `task_idx` there is no environment; nothing is graded.
     async fn respond(&self, body: Bytes, context: &mut RequestContext) -> Result<Raw, RunError> {
         let row = row_members(body).map_err(RunError::Refused)?;
-        self.play(&row, context, &mut None).await.map(|(response, _)| response)
+        let mut session = self.base.session(context).expect(SESSION);
+        self.play(&row, session.as_mut(), context, &mut None).await
     }
 }

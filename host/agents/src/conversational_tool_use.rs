@@ -289,17 +289,18 @@ impl Driver for ConversationalAgent {
     async fn attempt(
         &self,
         row: &Members,
+        session: Option<&mut (dyn Session + 'static)>,
         context: &mut RequestContext,
         partial: &mut Option<Raw>,
     ) -> Result<Reply, RunError> {
         let request = row_request(row).map_err(RunError::Refused)?;
-        let mut session = self.base.session(context).expect("the configuration requires a resources server");
-        calls::seed(session.as_mut(), row.to_raw().bytes().clone()).await?;
-        let mut books = Books { session: session.as_mut() };
+        let session = session.expect("the configuration requires a resources server");
+        calls::seed(session, row.to_raw().bytes().clone()).await?;
+        let mut books = Books { session };
         match self.converse(row, request, context, &mut books, partial).await {
             Ok(response) => {
                 *partial = Some(response.clone());
-                self.config.grading.grade(row, response, Some(session.as_mut())).await
+                self.config.grading.grade(row, response, Some(session)).await
             }
             Err(error) => {
                 books.try_record("discard_session", &json!({})).await;

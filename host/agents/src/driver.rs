@@ -22,11 +22,13 @@ pub(crate) trait Driver: Send + Sync {
     /// What is true of it whatever it does.
     fn base(&self) -> &Base;
 
-    /// `POST /run`: one attempt at the task of a row, from the first request to the grade. The response that there is so
-    /// far is left in `partial`, for the record of a failure.
+    /// `POST /run`: one attempt at the task of a row, from the first request to the grade. `session` is there if the
+    /// agent has a resources server; nothing was posted in it yet, and it ends with the attempt. The response that there
+    /// is so far is left in `partial`, for the record of a failure.
     async fn attempt(
         &self,
         row: &Members,
+        session: Option<&mut (dyn Session + 'static)>,
         context: &mut RequestContext,
         partial: &mut Option<Raw>,
     ) -> Result<Reply, RunError>;
@@ -60,18 +62,24 @@ pub(crate) struct Common {
 /// A number of seconds above 0.
 #[derive(Clone, Copy, Debug, serde::Deserialize)]
 #[serde(try_from = "f64")]
-struct Positive(Duration);
+pub(crate) struct Positive(pub(crate) Duration);
 
 impl TryFrom<f64> for Positive {
     type Error = &'static str;
 
     fn try_from(seconds: f64) -> Result<Self, Self::Error> {
         let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero());
-        duration.map(Self).ok_or("`run_timeout_seconds` must be a number of seconds above 0")
+        duration.map(Self).ok_or("a time limit must be a number of seconds above 0")
     }
 }
 
 impl Base {
+    /// The same for an agent that limits the time of its attempts itself.
+    pub(crate) fn without_run_timeout(mut self) -> Self {
+        self.common.run_timeout_seconds = None;
+        self
+    }
+
     /// A session for this client, if there is a resources server.
     pub(crate) fn session(&self, context: &RequestContext) -> Option<Box<dyn Session>> {
         self.resources.as_ref().map(|resources| resources.session(context))
@@ -112,6 +120,30 @@ impl Grading {
     }
 }
 
+/// The session of one `/run`. It ends with the attempt: graded, failed, out of time, or given up by the client, whose
+/// request is then dropped.
+struct RunSession(Option<Box<dyn Session>>);
+
+impl RunSession {
+    async fn end(&mut self) {
+        if let Some(session) = &mut self.0 {
+            session.end().await;
+            self.0 = None;
+        }
+    }
+}
+
+impl Drop for RunSession {
+    fn drop(&mut self) {
+        // Outside of a runtime the whole process is ending, and its sessions with it.
+        if let Some(mut session) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move { session.end().await });
+        }
+    }
+}
+
 /// The agent that a [`Driver`] is part of.
 pub(crate) struct Driven<D>(pub(crate) D);
 
@@ -137,7 +169,8 @@ impl<D: Driver> Agent for Driven<D> {
         };
         self.correlate(context, Some(&row));
         let mut partial = None;
-        let attempt = self.0.attempt(&row, context, &mut partial);
+        let mut session = RunSession(self.0.base().session(context));
+        let attempt = self.0.attempt(&row, session.0.as_deref_mut(), context, &mut partial);
         let outcome = match self.0.base().common.run_timeout_seconds {
             None => attempt.await,
             Some(Positive(limit)) => timeout(limit, attempt).await.unwrap_or_else(|_| {
@@ -146,6 +179,7 @@ impl<D: Driver> Agent for Driven<D> {
                 Err(failed.with_class("agent_timeout"))
             }),
         };
+        session.end().await;
         match outcome {
             Ok(reply) => reply,
             Err(error) => {
@@ -179,3 +213,6 @@ impl<D: Driver> Agent for Driven<D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -85,6 +88,8 @@ pub(crate) struct FakeResources {
     answers: Mutex<Vec<(String, VecDeque<Answer>)>>,
     /// Sessions that are alive.
     pub(crate) sessions: Arc<()>,
+    /// How many sessions were ended.
+    pub(crate) ended: Arc<AtomicUsize>,
 }
 
 struct FakeSession {
@@ -113,6 +118,7 @@ impl World {
                 log: log.clone(),
                 answers: Mutex::default(),
                 sessions: Arc::new(()),
+                ended: Arc::default(),
             }),
             log,
         }
@@ -209,6 +215,7 @@ impl ResourcesServer for FakeResources {
             log: self.log.clone(),
             answers: Mutex::new(self.answers.lock().unwrap().clone()),
             sessions: self.sessions.clone(),
+            ended: self.ended.clone(),
         };
         let _alive = self.sessions.clone();
         Box::new(FakeSession { server: Arc::new(server), cookies: context.cookies.clone(), _alive })
@@ -246,6 +253,10 @@ impl Session for FakeSession {
 
     fn cookies(&self) -> &Cookies {
         &self.cookies
+    }
+
+    async fn end(&mut self) {
+        self.server.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 

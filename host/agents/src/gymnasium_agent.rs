@@ -194,12 +194,12 @@ impl Driver for GymnasiumAgent {
     async fn attempt(
         &self,
         row: &Members,
+        session: Option<&mut (dyn Session + 'static)>,
         context: &mut RequestContext,
         partial: &mut Option<Raw>,
     ) -> Result<Reply, RunError> {
         let mut request = row_request(row).map_err(RunError::Refused)?;
-        let mut session = self.base.session(context).expect("the configuration requires a resources server");
-        let session = session.as_mut();
+        let session = session.expect("the configuration requires a resources server");
         let reply = calls::post_ok(session, &Route::Reset, "reset", row.to_raw().bytes().clone(), Stage::Seed).await?;
         let reset = Step::read(&reply).ok_or_else(|| bad_reply("reset"))?;
         let says = |flag: &str| {

@@ -41,24 +41,6 @@ impl NonExecutingSimpleAgent {
         Self { base, config, model }
     }
 
-    /// Seeds the session, asks and grades.
-    async fn attempt_in(
-        &self,
-        mut session: Option<&mut (dyn Session + 'static)>,
-        row: &Members,
-        request: ModelRequest,
-        context: &mut RequestContext,
-        partial: &mut Option<Raw>,
-    ) -> Result<Reply, RunError> {
-        if let Some(session) = session.as_deref_mut() {
-            calls::seed(session, row.to_raw().bytes().clone()).await?;
-            context.cookies.merge(session.cookies());
-        }
-        let response = self.answer(request, context).await?;
-        *partial = Some(response.clone());
-        self.config.grading.grade(row, response, session).await
-    }
-
     async fn answer(&self, request: ModelRequest, context: &mut RequestContext) -> Result<Raw, RunError> {
         calls::ask_once(&*self.model, request, context).await
     }
@@ -73,16 +55,18 @@ impl Driver for NonExecutingSimpleAgent {
     async fn attempt(
         &self,
         row: &Members,
+        mut session: Option<&mut (dyn Session + 'static)>,
         context: &mut RequestContext,
         partial: &mut Option<Raw>,
     ) -> Result<Reply, RunError> {
         let request = row_request(row).map_err(RunError::Refused)?;
-        let mut session = self.base.session(context);
-        let result = self.attempt_in(session.as_deref_mut(), row, request, context, partial).await;
-        if let Some(session) = &mut session {
-            session.end().await;
+        if let Some(session) = session.as_deref_mut() {
+            calls::seed(session, row.to_raw().bytes().clone()).await?;
+            context.cookies.merge(session.cookies());
         }
-        result
+        let response = self.answer(request, context).await?;
+        *partial = Some(response.clone());
+        self.config.grading.grade(row, response, session).await
     }
 
     async fn respond(&self, body: Bytes, context: &mut RequestContext) -> Result<Raw, RunError> {

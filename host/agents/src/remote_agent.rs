@@ -14,7 +14,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     calls::{self, ModelCalls},
-    driver::{Base, Driver, Grading},
+    driver::{Base, Driver, Grading, Positive},
     failure::{RunError, Stage},
     ports::{Model, Reply, RequestContext, Session},
     request_body::{create_params, row_request},
@@ -37,10 +37,10 @@ pub(crate) struct RemoteAgentConfig {
     concurrency: usize,
     /// Longest time of one request to the agent elsewhere.
     #[serde(default = "default_request_timeout")]
-    request_timeout_seconds: u64,
+    request_timeout_seconds: Positive,
     /// Longest time of one attempt from its first request to its grade, waiting for a turn not included.
     #[serde(default = "default_run_timeout")]
-    run_timeout_seconds: u64,
+    run_timeout_seconds: Positive,
     /// Requests to the agent elsewhere in one attempt; null or 0: no limit but `step_ceiling`.
     #[serde(default)]
     max_steps: Option<u64>,
@@ -57,12 +57,12 @@ fn default_concurrency() -> usize {
     32
 }
 
-fn default_request_timeout() -> u64 {
-    1800
+fn default_request_timeout() -> Positive {
+    Positive(Duration::from_secs(1800))
 }
 
-fn default_run_timeout() -> u64 {
-    2100
+fn default_run_timeout() -> Positive {
+    Positive(Duration::from_secs(2100))
 }
 
 fn default_ceiling() -> u64 {
@@ -80,23 +80,23 @@ pub(crate) struct RemoteAgent {
 impl RemoteAgent {
     pub(crate) fn new(base: Base, config: RemoteAgentConfig, remote: Arc<dyn Model>) -> Self {
         let turns = Semaphore::new(config.concurrency.clamp(1, Semaphore::MAX_PERMITS));
-        Self { base, config, remote, turns }
+        Self { base: base.without_run_timeout(), config, remote, turns }
     }
 
     async fn attempt_in_turn(
         &self,
         row: &Members,
+        mut session: Option<&mut (dyn Session + 'static)>,
         context: &mut RequestContext,
         partial: &mut Option<Raw>,
     ) -> Result<Reply, RunError> {
         let request = row_request(row).map_err(RunError::Refused)?;
-        let mut session = self.base.session(context);
-        if let Some(session) = &mut session {
-            calls::seed(session.as_mut(), row.to_raw().bytes().clone()).await?;
+        if let Some(session) = session.as_deref_mut() {
+            calls::seed(session, row.to_raw().bytes().clone()).await?;
         }
         let response = self.answer(request, session.as_deref_mut(), context, partial).await?;
         *partial = Some(response.clone());
-        self.config.grading.grade(row, response, session.as_deref_mut()).await
+        self.config.grading.grade(row, response, session).await
     }
 
     async fn answer(
@@ -130,7 +130,7 @@ impl RemoteAgent {
         let mut step = 0;
         loop {
             step += 1;
-            let limit = Duration::from_secs(self.config.request_timeout_seconds);
+            let limit = self.config.request_timeout_seconds.0;
             let response = match timeout(limit, remote.ask(transcript.request())).await {
                 Ok(result) => result.map_err(|error| error.with_class(FAILURE_CLASS))?,
                 Err(_) => return Err(took_too_long("request_timeout_seconds", limit)),
@@ -158,7 +158,7 @@ impl RemoteAgent {
 }
 
 fn took_too_long(setting: &str, limit: Duration) -> RunError {
-    let reason = format!("the agent elsewhere took longer than {} s (`{setting}`)", limit.as_secs());
+    let reason = format!("the agent elsewhere took longer than {} s (`{setting}`)", limit.as_secs_f64());
     RunError::failed(FaultKind::WallDeadline, Stage::Agent, reason).with_class(FAILURE_CLASS)
 }
 
@@ -171,12 +171,13 @@ impl Driver for RemoteAgent {
     async fn attempt(
         &self,
         row: &Members,
+        session: Option<&mut (dyn Session + 'static)>,
         context: &mut RequestContext,
         partial: &mut Option<Raw>,
     ) -> Result<Reply, RunError> {
         let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
-        let limit = Duration::from_secs(self.config.run_timeout_seconds);
-        match timeout(limit, self.attempt_in_turn(row, context, partial)).await {
+        let limit = self.config.run_timeout_seconds.0;
+        match timeout(limit, self.attempt_in_turn(row, session, context, partial)).await {
             Ok(result) => result,
             Err(_) => Err(took_too_long("run_timeout_seconds", limit)),
         }

@@ -87,23 +87,6 @@ impl SimpleAgent {
         Self { base, config, model }
     }
 
-    /// Seeds the session, runs the loop and grades.
-    async fn attempt_in(
-        &self,
-        mut session: Option<&mut (dyn Session + 'static)>,
-        row: &Members,
-        request: ModelRequest,
-        context: &mut RequestContext,
-        partial: &mut Option<Raw>,
-    ) -> Result<Reply, RunError> {
-        if let Some(session) = session.as_deref_mut() {
-            calls::seed(session, row.to_raw().bytes().clone()).await?;
-        }
-        let response = self.answer(request, session.as_deref_mut(), context, partial).await?;
-        *partial = Some(response.clone());
-        self.config.grading.grade(row, response, session).await
-    }
-
     /// Runs the loop and leaves all cookies in `context`, whatever comes of it.
     async fn answer(
         &self,
@@ -196,16 +179,17 @@ impl Driver for SimpleAgent {
     async fn attempt(
         &self,
         row: &Members,
+        mut session: Option<&mut (dyn Session + 'static)>,
         context: &mut RequestContext,
         partial: &mut Option<Raw>,
     ) -> Result<Reply, RunError> {
         let request = row_request(row).map_err(RunError::Refused)?;
-        let mut session = self.base.session(context);
-        let result = self.attempt_in(session.as_deref_mut(), row, request, context, partial).await;
-        if let Some(session) = &mut session {
-            session.end().await;
+        if let Some(session) = session.as_deref_mut() {
+            calls::seed(session, row.to_raw().bytes().clone()).await?;
         }
-        result
+        let response = self.answer(request, session.as_deref_mut(), context, partial).await?;
+        *partial = Some(response.clone());
+        self.config.grading.grade(row, response, session).await
     }
 
     async fn respond(&self, body: Bytes, context: &mut RequestContext) -> Result<Raw, RunError> {

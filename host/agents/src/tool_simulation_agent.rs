@@ -16,7 +16,7 @@ use crate::{
     calls::{ModelCalls, error_text},
     driver::{Base, Driver, Grading},
     failure::{RunError, Stage},
-    ports::{Model, Reply, RequestContext},
+    ports::{Model, Reply, RequestContext, Session},
     request_body::{create_params, row_request},
     simple_agent::{DEFAULT_CEILING, too_many_steps},
     transcript::{FunctionCall, Transcript, asked, call_output, user_message},
@@ -188,14 +188,14 @@ impl Driver for ToolSimulationAgent {
     async fn attempt(
         &self,
         row: &Members,
+        session: Option<&mut (dyn Session + 'static)>,
         context: &mut RequestContext,
         partial: &mut Option<Raw>,
     ) -> Result<Reply, RunError> {
         let request = row_request(row).map_err(RunError::Refused)?;
-        let mut session = self.base.session(context);
         let response = self.answer(request, context, partial).await?;
         *partial = Some(response.clone());
-        self.config.grading.grade(row, response, session.as_deref_mut()).await
+        self.config.grading.grade(row, response, session).await
     }
 
     async fn respond(&self, body: Bytes, context: &mut RequestContext) -> Result<Raw, RunError> {

@@ -89,6 +89,9 @@ pub(crate) enum Command {
     /// configuration in which agents are where gym-host serves them, and in which the other servers are processes that
     /// only sleep while gym-host answers at their address. It fits NeMo Gym of August 2026 and release 0.7. The command
     /// that starts NeMo Gym with it is printed.
+    ///
+    /// With --start nothing needs to run: NeMo Gym's launcher starts a gym-host for each server of the implementations
+    /// that are named, in place of its own, with NeMo Gym's configuration files as they are.
     Attach(AttachArgs),
     /// Compile one component; gym-host starts itself with this command to compile under limits.
     #[command(name = "compile-component", hide = true)]
@@ -211,6 +214,10 @@ pub(crate) struct AttachArgs {
     /// A server to leave out, for example a model server that the launcher starts itself. Repeatable.
     #[arg(long, value_name = "NAME")]
     pub without: Vec<String>,
+    /// An implementation that the launcher shall start as a gym-host: the name of an environment, or for example
+    /// `responses_api_agents/simple_agent` or `responses_api_models/vllm_model`. Repeatable.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["head", "host", "without"])]
+    pub start: Vec<String>,
 }
 
 #[derive(Args)]

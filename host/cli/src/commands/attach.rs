@@ -9,6 +9,8 @@ use std::{
 
 use gym_config::{Composed, Settings, Sources};
 
+mod start;
+
 use crate::{
     args::AttachArgs,
     configuration,
@@ -54,6 +56,9 @@ if __name__ == "__main__":
 const REQUIREMENTS: &str = "# The stand-in needs nothing but Python.\n";
 
 pub(crate) async fn run(arguments: &AttachArgs, places: &Places) -> CommandResult {
+    if !arguments.start.is_empty() {
+        return start::run(arguments, places);
+    }
     let text = head_dispatch::configuration_text(&arguments.head).await?;
     let yaml = attached(text, arguments, places)?;
     let out = places.current.join(&arguments.out);
