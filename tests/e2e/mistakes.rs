@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Files that are not right, and disks that are full: one error that says what to do, and no file that looks whole.
 
-use std::{collections::BTreeSet, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs::Permissions,
+    io::{BufRead, BufReader},
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use gym_tests::{Ended, gym_host, run};
 use serde_json::json;
@@ -27,7 +34,7 @@ weather_agent:
 ";
 
 /// The commands that read `bad.jsonl` and would write files whose names begin with `new`.
-const COMMANDS: [(&str, &[&str]); 7] = [
+const COMMANDS: [(&str, &[&str]); 8] = [
     ("collect", &["collect", "--config", "config.yaml", "-i", "bad.jsonl", "-o", "new.jsonl"]),
     ("prepare", &["data", "prepare", "--config", "config.yaml", "--mode", "example_validation", "-o", "new"]),
     ("merge", &["merge", "bad.jsonl", "good.jsonl", "-o", "new.jsonl"]),
@@ -35,6 +42,7 @@ const COMMANDS: [(&str, &[&str]); 7] = [
     ("profile", &["profile", "bad.jsonl", "--html", "new.html", "--csv", "new.csv", "--subset", "new.jsonl"]),
     ("reverify", &["reverify", "--config", "config.yaml", "-r", "bad.jsonl", "-i", "good.jsonl", "-o", "new.jsonl"]),
     ("show", &["show", "bad.jsonl"]),
+    ("view", &["view", "bad.jsonl", "--port", "0"]),
 ];
 
 /// A row that can be run, and a rollout as well.
@@ -58,11 +66,11 @@ fn folder(bad: Option<&str>) -> tempfile::TempDir {
     folder
 }
 
-/// What is there beside the inputs. Locks are empty and say nothing of content.
+/// What is there beside the inputs.
 fn left(folder: &Path) -> BTreeSet<String> {
     let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let known = ["config.yaml", "good.jsonl", "bad.jsonl", "big.jsonl"];
-    names.filter(|name| !known.contains(&name.as_str()) && !name.ends_with(".lock")).collect()
+    names.filter(|name| !known.contains(&name.as_str())).collect()
 }
 
 fn has_one_error(name: &str, ended: &Ended, says: &str) {
@@ -81,10 +89,26 @@ fn a_line_that_is_not_json_is_named_by_every_command() {
     text.push_str(&row(70_001));
     let folder = folder(Some(&text));
     for (name, arguments) in COMMANDS {
-        let ended = run(gym_host(folder.path()).args(arguments));
+        let ended = if name == "view" {
+            run_until_hint(gym_host(folder.path()).args(arguments))
+        } else {
+            run(gym_host(folder.path()).args(arguments))
+        };
         has_one_error(name, &ended, "bad.jsonl:70001");
         assert_eq!(left(folder.path()), BTreeSet::new(), "{name}");
     }
+}
+
+/// The viewer shows all other lines, so it goes on after it has said what is wrong.
+fn run_until_hint(command: &mut Command) -> Ended {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = String::new();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    while !stderr.lines().last().is_some_and(|line| line.starts_with("hint: ")) {
+        assert_ne!(lines.read_line(&mut stderr).unwrap(), 0, "the viewer ended: {stderr}");
+    }
+    child.kill().unwrap();
+    Ended { status: child.wait().unwrap(), stdout: String::new(), stderr }
 }
 
 #[test]
@@ -114,6 +138,29 @@ fn rows_of_wrong_types_empty_files_folders_and_missing_files_are_errors() {
     }
 }
 
+/// Root may read everything, so root's tests run the commands as somebody else.
+#[test]
+fn a_file_that_may_not_be_read_is_an_error() {
+    const NOBODY: u32 = 65534;
+    let folder = folder(Some(&row(0)));
+    let mode = |name: &str, mode: u32| {
+        std::fs::set_permissions(folder.path().join(name), Permissions::from_mode(mode)).unwrap();
+    };
+    mode("bad.jsonl", 0o000);
+    mode("", 0o777);
+    let is_root = std::fs::File::open(folder.path().join("bad.jsonl")).is_ok();
+    for (name, arguments) in COMMANDS {
+        let mut command = gym_host(folder.path());
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY).env("HOME", folder.path());
+        }
+        let ended = run(command.args(arguments));
+        has_one_error(name, &ended, "ermission denied");
+        assert!(ended.stderr.contains("bad.jsonl") && ended.stderr.contains("permissions"), "{name}: {}", ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{name}");
+    }
+}
+
 /// A limit of the size of files is met like a full disk: in the middle of a row.
 #[test]
 fn a_full_disk_leaves_no_file_that_looks_whole() {
@@ -124,7 +171,8 @@ fn a_full_disk_leaves_no_file_that_looks_whole() {
         ("pull", &["data", "pull", "big.jsonl", "-o", "new.jsonl"]),
         ("push", &["data", "push", "big.jsonl", "new.jsonl"]),
     ];
-    let commands = COMMANDS.iter().copied().filter(|(name, _)| !matches!(*name, "collect" | "reverify" | "show"));
+    let writes = |name: &str| !matches!(name, "collect" | "reverify" | "show" | "view");
+    let commands = COMMANDS.iter().copied().filter(|(name, _)| writes(name));
     for (name, arguments) in commands.chain(copies) {
         let host = gym_host(folder.path());
         let mut limited = Command::new("sh");
@@ -146,6 +194,7 @@ fn output_that_nobody_takes_ends_a_command_without_a_panic() {
         ("show", "show bad.jsonl"),
         ("profile", "profile bad.jsonl --json -"),
         ("config", "config dump --config config.yaml"),
+        ("collect", "collect --config config.yaml -i bad.jsonl -o new.jsonl --limit 3 --fresh --json"),
     ] {
         let host = gym_host(folder.path());
         let shell = |redirection: &str| {

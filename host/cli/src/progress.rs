@@ -3,13 +3,31 @@
 
 use std::{
     collections::BTreeMap,
-    io::{IsTerminal, Write},
-    sync::Arc,
+    io::{self, IsTerminal, Write},
 };
 
 use gym_rollouts::{Event, Observer};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use parking_lot::Mutex;
+
+use crate::failure::Failure;
+
+/// How a collection is shown.
+pub(crate) enum Display {
+    /// Not at all.
+    Silent,
+    /// To a person, on standard error.
+    Person(Progress),
+    /// To a machine, on standard output.
+    Machine(Events),
+}
+
+/// Prints events as lines of JSON.
+#[derive(Default)]
+pub(crate) struct Events {
+    /// Why no more are printed.
+    problem: Mutex<Option<io::Error>>,
+}
 
 /// Shows events to a person.
 pub(crate) struct Progress {
@@ -30,30 +48,70 @@ struct State {
 }
 
 impl Progress {
-    /// The observer for these options.
-    pub(crate) fn observer(json: bool, quiet: bool) -> Arc<dyn Observer> {
-        if json {
-            return Arc::new(print_json);
-        }
-        if quiet {
-            return Arc::new(|_: &Event| {});
-        }
+    fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {rate} rollouts/s  ETA {eta}  {msg}");
             let bar = ProgressBar::new(0);
             bar.set_style(style.expect("the template is well-formed").with_key("rate", rate));
             bar
         });
-        Arc::new(Self { bar, state: Mutex::default() })
+        Self { bar, state: Mutex::default() }
     }
 }
 
-fn print_json(event: &Event) {
-    let mut line = serde_json::to_vec(event).expect("plain data serialises");
-    line.push(b'\n');
-    // Nobody reads the events any more: the rollouts go to their file all the same.
-    if let Err(error) = std::io::stdout().write_all(&line) {
-        tracing::debug!(%error, "an event was not printed");
+impl Display {
+    /// As the options say.
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
+        match (json, quiet) {
+            (true, _) => Self::Machine(Events::default()),
+            (false, true) => Self::Silent,
+            (false, false) => Self::Person(Progress::new()),
+        }
+    }
+
+    /// Whether all events were printed that somebody waits for.
+    pub(crate) fn end(&self) -> Result<(), Failure> {
+        match self {
+            Self::Machine(events) => events.end(),
+            Self::Silent | Self::Person(_) => Ok(()),
+        }
+    }
+}
+
+impl Observer for Display {
+    fn event(&self, event: &Event) {
+        match self {
+            Self::Silent => {}
+            Self::Person(progress) => progress.event(event),
+            Self::Machine(events) => events.event(event),
+        }
+    }
+}
+
+impl Events {
+    fn end(&self) -> Result<(), Failure> {
+        match self.problem.lock().take() {
+            // Who read has seen enough.
+            Some(problem) if problem.kind() != io::ErrorKind::BrokenPipe => {
+                let failure = Failure::infrastructure(format!("failed to print events: {problem}"));
+                Err(failure.with_hint("the rollouts are in their file; make room where standard output goes"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Observer for Events {
+    fn event(&self, event: &Event) {
+        let mut problem = self.problem.lock();
+        if problem.is_some() {
+            return;
+        }
+        let mut line = serde_json::to_vec(event).expect("plain data serialises");
+        line.push(b'\n');
+        let mut out = io::stdout().lock();
+        // The rollouts go to their file all the same.
+        *problem = out.write_all(&line).and_then(|()| out.flush()).err();
     }
 }
 

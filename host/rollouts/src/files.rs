@@ -2,8 +2,9 @@
 //! The files of one collection. Their names are NeMo Gym's.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::{File, OpenOptions, TryLockError},
     io::{self, BufWriter, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -22,8 +23,21 @@ pub struct Files {
     pub metrics: PathBuf,
     /// `<out>_collection.json`: what the files were made from; a run with other input does not add to them.
     pub state: PathBuf,
-    /// `<out>.lock`: held while a process writes.
+    /// `<out>.lock`: there and held while a process writes.
     pub lock: PathBuf,
+}
+
+/// The lock of one collection.
+pub(crate) struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // It is still held, so the file is this one. One that cannot be removed does no harm.
+        std::fs::remove_file(&self.path).ok();
+    }
 }
 
 impl Files {
@@ -48,17 +62,29 @@ impl Files {
         path.to_str().is_some_and(|path| ENDS.iter().any(|end| path.ends_with(end)))
     }
 
-    /// Takes the lock; it is released when the file is dropped.
-    pub(crate) fn lock(&self) -> Result<File, CollectError> {
+    /// Takes the lock; it is released, and its file removed, when what is returned is dropped.
+    pub(crate) fn lock(&self) -> Result<Lock, CollectError> {
         let problem = |source| CollectError::File { path: self.lock.display().to_string(), source };
         if let Some(parent) = self.lock.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::create_dir_all(parent).map_err(problem)?;
         }
-        let file = File::create(&self.lock).map_err(problem)?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(CollectError::Locked { path: self.rollouts.display().to_string() }),
-            Err(TryLockError::Error(source)) => Err(problem(source)),
+        loop {
+            let file = OpenOptions::new().create(true).truncate(false).write(true).open(&self.lock).map_err(problem)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(CollectError::Locked { path: self.rollouts.display().to_string() });
+                }
+                Err(TryLockError::Error(source)) => return Err(problem(source)),
+            }
+            // Who held the lock until now may have removed the file after it was opened here. A lock of a file that has
+            // no name, or whose name another file has, keeps nobody away: another round begins. Each round has a
+            // process that came to its end, so there are not many.
+            let own = file.metadata().map_err(problem)?;
+            let named = std::fs::metadata(&self.lock);
+            if named.is_ok_and(|named| (named.dev(), named.ino()) == (own.dev(), own.ino())) {
+                return Ok(Lock { path: self.lock.clone(), _file: file });
+            }
         }
     }
 
@@ -112,5 +138,43 @@ mod tests {
         assert_eq!(files.failures, Path::new("runs/a.b_failures.jsonl"));
         assert_eq!(files.inputs, Path::new("runs/a.b_materialized_inputs.jsonl"));
         assert_eq!(files.metrics, Path::new("runs/a.b_aggregate_metrics.json"));
+    }
+
+    #[test]
+    fn one_process_at_a_time_has_the_lock_and_its_file_goes_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::of(&folder.path().join("new/a.jsonl"));
+        let lock = files.lock().unwrap();
+        assert!(matches!(files.lock(), Err(CollectError::Locked { .. })));
+        assert!(files.lock.exists());
+        drop(lock);
+        assert!(!files.lock.exists());
+        // What a killed process left is taken over.
+        std::fs::write(&files.lock, "").unwrap();
+        drop(files.lock().unwrap());
+        assert!(!files.lock.exists());
+    }
+
+    #[test]
+    fn whoever_removes_the_lock_two_never_have_it() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::of(&folder.path().join("a.jsonl"));
+        let inside = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut taken = 0;
+                    while taken < 200 {
+                        let Ok(lock) = files.lock() else { continue };
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                        std::thread::yield_now();
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                        drop(lock);
+                        taken += 1;
+                    }
+                });
+            }
+        });
     }
 }

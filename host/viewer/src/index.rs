@@ -64,6 +64,19 @@ pub enum IndexError {
     },
 }
 
+/// Lines that are not JSON objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The file of the first one.
+    pub path: PathBuf,
+    /// The first one's number in it, from 1.
+    pub line: u64,
+    /// How many there are in all files.
+    pub count: usize,
+    /// How many lines there are in all files, readable or not.
+    pub rows: usize,
+}
+
 /// Which of the files that belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
@@ -249,6 +262,16 @@ impl Index {
         self.handles.write().insert((side, Kind::Inputs), Arc::new(handle));
         self.table.write().name_tasks(|of, task| titles.get(&task).filter(|_| of == side).cloned());
         self.revision.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The lines that are not JSON objects.
+    pub fn unreadable(&self) -> Option<Unreadable> {
+        let table = self.table.read();
+        let mut rows = table.rows().iter().filter(|row| row.state == State::Unreadable);
+        let first = rows.next()?;
+        let file = &self.files[usize::from(first.side)];
+        let path = if first.in_failures { &file.failures } else { &file.path };
+        Some(Unreadable { path: path.clone(), line: first.line, count: 1 + rows.count(), rows: table.rows().len() })
     }
 
     /// The files that were asked for.

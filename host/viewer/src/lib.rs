@@ -19,7 +19,7 @@ mod table;
 pub mod terminal;
 
 pub use files::{FileError, RolloutFile};
-pub use index::{Index, IndexError};
+pub use index::{Index, IndexError, Unreadable};
 pub use order::Order;
 pub use query::{Query, QueryError};
 pub use server::{Access, serve};

@@ -26,7 +26,7 @@ use crate::{
     head_dispatch::{DEFAULT_HEAD, HeadDispatch},
     local::Local,
     places::Places,
-    progress::Progress,
+    progress::Display,
     prompt_file, report,
     signals::Signals,
 };
@@ -141,8 +141,8 @@ async fn collect(
 ) -> CommandResult {
     let mut signals = Signals::listen()?;
     let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
-    let observer: Arc<dyn Observer> = Progress::observer(options.json, quiet);
-    let collector = Collector::new(plan, dispatch, observer);
+    let display = Arc::new(Display::new(options.json, quiet));
+    let collector = Collector::new(plan, dispatch, Arc::clone(&display) as Arc<dyn Observer>);
     let work = collector.run(stop.clone(), abort.clone());
     tokio::pin!(work);
     let result = tokio::select! {
@@ -167,6 +167,7 @@ async fn collect(
     if !options.json {
         report::print(&summary);
     }
+    display.end()?;
     Ok(exit_code(&summary))
 }
 

@@ -3,25 +3,25 @@
 
 use std::{
     io::{self, BufWriter, IsTerminal, Write},
+    path::Path,
     process::ExitCode,
 };
 
 use gym_viewer::{
-    Index, IndexError, State,
+    FileError, Index, IndexError, Unreadable,
     terminal::{self, Choice, Style},
 };
 
 use crate::{
     args::{ColourChoice, ShowArgs},
-    failure::{CommandResult, Failure, WITH_FAULTS, chain},
+    failure::{CommandResult, Failure, WITH_FAULTS, chain, of_file},
 };
 
 pub(crate) fn run(arguments: &ShowArgs) -> CommandResult {
     let index = Index::open(std::slice::from_ref(&arguments.file)).map_err(|error| unreadable(&error))?;
     index.read().map_err(|error| unreadable(&error))?;
     if index.with(|table| table.rows().is_empty()) {
-        return Err(Failure::user(format!("{} has no rollouts", arguments.file.display()))
-            .with_hint("`gym-host eval` and `gym-host collect` write files of rollouts"));
+        return Err(empty(&arguments.file));
     }
     let choice = Choice {
         filter: arguments.filter.join(" "),
@@ -47,13 +47,8 @@ pub(crate) fn run(arguments: &ShowArgs) -> CommandResult {
         if chosen.rows.len() < chosen.matched { format!(", {} shown", chosen.rows.len()) } else { String::new() };
     let mean = chosen.mean.map(|mean| format!("; mean reward of {}: {mean:.4}", chosen.scored)).unwrap_or_default();
     eprintln!("{} of {total} rollouts{shown}{mean}", chosen.matched);
-    let unreadable = index.with(|table| {
-        let mut lines = table.rows().iter().filter(|row| row.state == State::Unreadable).map(|row| row.line);
-        lines.next().map(|first| (first, 1 + lines.count()))
-    });
-    if let Some((line, count)) = unreadable {
-        eprintln!("error: {count} lines are not JSON objects, the first at {}:{line}", arguments.file.display());
-        eprintln!("hint: mend or remove them; the filter `is:unreadable` shows them");
+    if let Some(unreadable) = index.unreadable() {
+        print_unreadable(&unreadable);
         return Ok(ExitCode::from(WITH_FAULTS));
     }
     Ok(ExitCode::SUCCESS)
@@ -86,7 +81,26 @@ fn style(choice: ColourChoice) -> Style {
     Style { colour, width }
 }
 
+/// Names the lines that cannot be shown.
+pub(crate) fn print_unreadable(unreadable: &Unreadable) {
+    let Unreadable { path, line, count, .. } = unreadable;
+    let lines = if *count == 1 { "line is not a JSON object" } else { "lines are not JSON objects" };
+    eprintln!("error: {count} {lines}, the first at {}:{line}", path.display());
+    eprintln!("hint: mend or remove them; the filter `is:unreadable` shows them");
+}
+
+/// A file without rollouts.
+pub(crate) fn empty(path: &Path) -> Failure {
+    Failure::user(format!("{} has no rollouts", path.display()))
+        .with_hint("`gym-host eval` and `gym-host collect` write files of rollouts")
+}
+
 /// A file that cannot be looked at.
 pub(crate) fn unreadable(error: &IndexError) -> Failure {
-    Failure::user(chain(error)).with_hint("`gym-host eval` and `gym-host collect` write files of rollouts")
+    let (IndexError::File(FileError { source, .. }) | IndexError::Read { source, .. }) = error;
+    let failure = of_file(chain(error), source);
+    match failure.hint {
+        Some(_) => failure,
+        None => failure.with_hint("`gym-host eval` and `gym-host collect` write files of rollouts"),
+    }
 }
