@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The modes that look for `Answer: …`.
 
-use gym_env::text::{is_alphanumeric, is_space, unwrap_text};
+use gym_env::text::{is_alphanumeric, is_space, strip, unwrap_text};
 
 use crate::{
     choices::{Choices, single_letter},
@@ -18,7 +18,8 @@ pub(crate) fn first(text: &str, choices: &Choices) -> Option<String> {
         let payload = line(rest.trim_start_matches(is_space));
         (!payload.is_empty()).then_some(payload)
     })?;
-    let payload = unwrap_text(payload);
+    // White space after it keeps a wrapper where it is.
+    let payload = if payload.ends_with(is_space) { strip(payload) } else { unwrap_text(payload) };
     single_letter(payload).and_then(|letter| choices.allowed(letter)).or_else(|| choices.by_text(payload))
 }
 
@@ -140,11 +141,12 @@ fn words(text: &str) -> impl Iterator<Item = (usize, usize)> + '_ {
     })
 }
 
-/// What follows the prefix, if the text begins with it in any case.
+/// What follows the prefix, if the text begins with it in any case. As in Python, the Turkish letters `İ` and `ı` are no
+/// others than `i`.
 fn strip_prefix_in_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let mut rest = text.chars();
     for wanted in prefix.chars() {
-        let found = rest.next()?;
+        let [found, wanted] = [rest.next()?, wanted].map(|c| if matches!(c, 'İ' | 'ı') { 'i' } else { c });
         if found != wanted
             && !found.to_lowercase().eq(wanted.to_lowercase())
             && !found.to_uppercase().eq(wanted.to_uppercase())

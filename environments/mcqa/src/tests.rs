@@ -88,6 +88,10 @@ fn answer_colon_mode_takes_the_first_line_to_the_letter() {
             ("the answer :\n\n B", Some("B")),
             (r"answer: \text{B}", Some("B")),
             ("Answer:  lyon ", Some("B")),
+            ("Answer: \\text{b}\nbye", Some("B")),
+            ("Answer: \\text{b} \nbye", None),
+            ("Answer: \\text{b}\r\nbye", None),
+            ("Answer: b \r\nbye", Some("B")),
             ("Answer: B.", None),
             ("Answer: Lyon.", None),
             ("Answer: D", None),
@@ -153,6 +157,11 @@ fn a_prefix_opens_further_payloads_by_the_current_rules() {
     check(config("august_2026"), row, &[("Réponse : B", None), (r"\boxed{B}", None)]);
     let row = |prefix: Value| json!({"template_metadata": {"answer_prefix": prefix}});
     check(config("current"), row(json!("")), &[(r"\boxed{B}", None)]);
+    check(
+        config("current"),
+        row(json!("NİHAİ YANIT:")),
+        &[("Nihai yanıt: B", Some("B")), ("nıhaı yanit: b", Some("B"))],
+    );
     // White space is a prefix too: it occurs before `or`.
     check(config("current"), row(json!(" ")), &[(r"\boxed{B}", Some("B")), ("A or", None), ("take B", Some("B"))]);
     // Each occurrence opens a payload; the box is looked for in the text as it was written.
