@@ -63,7 +63,8 @@ def install() -> None:
             continue
         module = _Module(name)
         if name == "numpy":
-            module.round, module.isclose, module.abs = small_numpy.round, small_numpy.isclose, small_numpy.abs
+            for function in ("abs", "array", "exp", "isclose", "round", "sum"):
+                setattr(module, function, getattr(small_numpy, function))
         module.__path__ = []
         sys.modules[name] = module
 

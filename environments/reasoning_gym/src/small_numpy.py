@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The few functions of numpy that reasoning-gym's scorers call with single numbers, with numpy's results."""
+"""The few functions of numpy that reasoning-gym calls with single numbers or for the weights of a choice, with numpy's
+results."""
 
 import builtins
 import math
@@ -29,3 +30,23 @@ def isclose(a, b, rtol=1e-05, atol=1e-08):
 def abs(value):
     """The absolute value."""
     return builtins.abs(value)
+
+
+class Row(list):
+    """A list of numbers that can be divided by one."""
+
+    def __truediv__(self, divisor):
+        return Row(value / divisor for value in self)
+
+
+array = Row
+
+
+def exp(values):
+    """The exponentials of a number or a list of them."""
+    return Row(math.exp(value) for value in values) if isinstance(values, list) else math.exp(values)
+
+
+def sum(values):
+    """The sum of a list."""
+    return builtins.sum(values)

@@ -43,6 +43,26 @@ def test_what_cannot_be_generated_is_refused(change):
         Instance(app.ReasoningGym).call_tool("another", asked)
 
 
+@pytest.mark.parametrize("name", [None, "", 5, ["gcd"], {"gcd": 1}])
+def test_a_row_without_the_name_of_a_dataset_is_refused(name):
+    row = {**ROW, "metadata": {"source_dataset": name}, "response": Response.builder().message("12").value()}
+    with pytest.raises(Refuse) as refused:
+        Instance(app.ReasoningGym).verify(row)
+    assert refused.value.status == 500
+
+
+def test_a_row_must_have_an_answer_that_may_be_null():
+    fields = Instance(app.ReasoningGym).describe().verify_fields
+    assert sorted(fields["required"]) == ["answer", "metadata", "question"]
+    assert fields["properties"]["answer"]["type"] == ["string", "null"]
+
+
+def test_parts_of_an_input_are_no_answer():
+    response = {"output": [{"type": "message", "content": [{"type": "input_text", "text": "12"}]}]}
+    with pytest.raises(Fault):
+        Instance(app.ReasoningGym).verify({**ROW, "response": response})
+
+
 def test_plain_text_as_the_content_of_a_message_is_read():
     response = {"output": [{"type": "message", "role": "assistant", "content": "12"}]}
     assert Instance(app.ReasoningGym).verify({**ROW, "response": response}).reward == 1.0
@@ -57,6 +77,10 @@ def test_a_scorer_that_needs_what_is_absent_is_a_fault(monkeypatch):
     with pytest.raises(Fault):
         Instance(app.ReasoningGym).verify({**ROW, "metadata": {"source_dataset": "sokoban"}, "response": said})
     monkeypatch.setattr(app.reasoning_gym, "get_score_answer_fn", needs)
+    arc = {**ROW, "metadata": {"source_dataset": "arc_agi", "output": [[1, 2]]}}
+    # Rows come as JSON, where a board is a list, and is not equal to the scorer's tuples.
+    board = Response.builder().message("<answer>1 2</answer>").value()
+    assert Instance(app.ReasoningGym).verify({**arc, "response": board}).reward == 0.05
     with pytest.raises(Fault):
         Instance(app.ReasoningGym).verify({**ROW, "response": said})
 

@@ -12,6 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     failure::{Fault, ModelFailure},
+    json::{elements, pick},
     network::{Channel, HttpReply, HttpRequest, NetworkFailure},
     program::{Process, Program, Run, RunFailure},
     response::Response,
@@ -241,9 +242,14 @@ fn written(request: &impl Serialize) -> Result<String, ModelFailure> {
 }
 
 fn readable(reply: String) -> Result<Response, ModelFailure> {
-    let [output] = crate::json::pick(&reply, ["output"]);
-    if !output.is_some_and(|output| output.starts_with('[')) {
+    let [output] = pick(&reply, ["output"]);
+    let Some(output) = output.filter(|output| output.starts_with('[')) else {
         return Err(ModelFailure::Unreadable("it has no list `output`".to_owned()));
+    };
+    // NeMo Gym does not take such an answer for a Response either.
+    let has_type = |item: &str| pick(item, ["type"])[0].is_some_and(|kind| kind.starts_with('"'));
+    if !elements(output).into_iter().all(has_type) {
+        return Err(ModelFailure::Unreadable("an item of `output` has no type".to_owned()));
     }
     Ok(Response::new(reply))
 }

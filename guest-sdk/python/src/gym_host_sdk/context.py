@@ -104,7 +104,11 @@ class Context:
             raise ModelFailure("unreadable", str(error)) from None
         if not isinstance(value, dict) or not isinstance(value.get("output"), list):
             raise ModelFailure("unreadable", "it has no list `output`")
-        return Response(value)
+        response = Response(value)
+        # NeMo Gym does not take such an answer for a Response either.
+        if not all(isinstance(item.member("type"), str) for item in response.output):
+            raise ModelFailure("unreadable", "an item of `output` has no type")
+        return response
 
     def run_code(self, program: Program | str, *, runner: str = "python") -> Run:
         """Runs a program that nobody trusts in an instance of its own: it shares no memory with the environment and none

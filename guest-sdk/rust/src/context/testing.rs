@@ -301,9 +301,14 @@ mod tests {
     #[test]
     fn model_servers_answer_from_their_script() {
         let answer = || Ok(Response::builder().message("x").build());
-        let mut cx = Context::for_test().model("judge", [answer(), Ok(Response::new("{}"))]).build();
+        let unreadable =
+            ["{}", r#"{"output": [{"role": "assistant", "content": "x"}]}"#, r#"{"output": [{"type": 1}]}"#];
+        let answers = [answer()].into_iter().chain(unreadable.map(|text| Ok(Response::new(text))));
+        let mut cx = Context::for_test().model("judge", answers).build();
         assert!(cx.respond("judge", &json!({})).is_ok());
-        assert!(matches!(cx.respond("judge", &json!({})), Err(ModelFailure::Unreadable(_))));
+        for _ in unreadable {
+            assert!(matches!(cx.respond("judge", &json!({})), Err(ModelFailure::Unreadable(_))));
+        }
         assert!(matches!(cx.respond("judge", &json!({})), Err(ModelFailure::Unavailable(_))));
         assert!(matches!(cx.respond("policy", &json!({})), Err(ModelFailure::UnknownServer(_))));
     }
