@@ -22,6 +22,7 @@ use crate::{
         types::{self, Level, ModelFailure},
     },
     log::LogLevel,
+    meter,
     process::Process,
     state::State,
 };
@@ -102,6 +103,7 @@ impl Host for State {
             });
         }
         self.model_waited += began.elapsed();
+        self.turn.back(meter::spent()).await;
         self.model_contexts.push((server, cookies));
         let bodies = replies.iter().map(|reply| match reply {
             Ok(body) | Err(ModelFailure::Status((_, body))) => body.len(),
@@ -117,6 +119,7 @@ impl Host for State {
         let files = self.settings.files.clone();
         let most = self.settings.limits.read_file_bytes;
         let read = tokio::task::spawn_blocking(move || files.read(&path, most)).await;
+        self.turn.back(meter::spent()).await;
         let outcome = read.unwrap_or_else(|_| Err("the file cannot be read".into()));
         if let Ok(bytes) = &outcome {
             self.charge_bytes(bytes.len())?;
@@ -208,7 +211,9 @@ impl State {
     ) -> Result<T, RunFailure> {
         let mut task = AbortOnDrop(tokio::spawn(work.in_current_span()));
         self.turn.leave();
-        (&mut task.0).await.unwrap_or_else(|error| {
+        let outcome = (&mut task.0).await;
+        self.turn.back(meter::spent()).await;
+        outcome.unwrap_or_else(|error| {
             tracing::error!(%error, server = %self.settings.server, "running a program panicked");
             Err(RunFailure::Unavailable("running the program failed".into()))
         })

@@ -9,7 +9,7 @@ use gym_protocol::{
     environment::{CallError, Observation, StepOutcome, Verdict},
 };
 use gym_resources::{Instance, InstanceFor};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use wasmtime::{Engine, Store};
 
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
     outcome,
     state::{Settings, State},
     stats::Counters,
+    turns::Seat,
 };
 
 /// The seed of instances that no session owns.
@@ -39,25 +40,26 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Instantiates a component, within the limits of a call.
+    /// Instantiates a component, within the limits of a call. The instance keeps the seat.
     pub(crate) async fn make(
         engine: &Engine,
         pre: &EnvironmentPre<State>,
         settings: &Arc<Settings>,
         seed: u64,
         place: Place,
+        seat: Option<Seat>,
     ) -> Result<Self, Fault> {
         let limits = &settings.limits;
         let mut store = Store::new(engine, State::new(settings.clone(), seed));
+        store.data().turn.sit(seat);
         store.limiter(|state| &mut state.memory);
         store.epoch_deadline_callback(|mut context| Ok(context.data_mut().tick()));
         store.set_epoch_deadline(1);
         store.set_hostcall_fuel(limits.crossing_bytes());
         store.set_max_component_handles(limits.resources);
-        match bounded(limits, pre.instantiate_async(&mut store)).await {
+        match bounded(limits, wall_end(limits), pre.instantiate_async(&mut store)).await.0 {
             Ok(guest) => {
                 let state = store.data_mut();
-                state.turn.leave();
                 state.memory.instance_is_made();
                 let memory_at_first = state.memory.used();
                 Ok(Self { store, guest, calls: 0, memory_at_first, retired: false, _place: place })
@@ -76,11 +78,28 @@ impl Live {
     pub(crate) async fn describe(mut self) -> Result<wit::Description, CallError> {
         self.begin(false);
         let limits = self.store.data().settings.limits.clone();
-        match bounded(&limits, self.guest.gym_environment_resources_server().call_describe(&mut self.store)).await {
+        match bounded(
+            &limits,
+            wall_end(&limits),
+            self.guest.gym_environment_resources_server().call_describe(&mut self.store),
+        )
+        .await
+        .0
+        {
             Ok(Ok(description)) => Ok(description),
             Ok(Err(failure)) => Err(outcome::failure(failure)),
             Err(stopped) => Err(stopped.fault(self.store.data_mut()).into()),
         }
+    }
+
+    /// The next call has this seat.
+    pub(crate) fn sit(&self, seat: Option<Seat>) {
+        self.store.data().turn.sit(seat);
+    }
+
+    /// No call runs: the seat is for others.
+    pub(crate) fn rest(&self) {
+        self.store.data().turn.leave();
     }
 
     fn begin(&mut self, forget: bool) {
@@ -103,28 +122,43 @@ enum Stopped {
 impl Stopped {
     fn fault(self, state: &mut State) -> Fault {
         match self {
-            Self::Wall(limit) => Fault::new(
-                FaultKind::WallDeadline,
-                format!("the environment did not answer within {} ms", limit.as_millis()),
-            ),
+            Self::Wall(limit) => Self::no_answer(limit),
             Self::Error(error) => outcome::fault_of(&error, state),
         }
     }
+
+    fn no_answer(limit: Duration) -> Fault {
+        let message = format!("the environment did not answer within {} ms", limit.as_millis());
+        Fault::new(FaultKind::WallDeadline, message)
+    }
 }
 
-/// Runs a call within its CPU time and its time on the clock.
-async fn bounded<T>(limits: &Limits, call: impl Future<Output = wasmtime::Result<T>>) -> Result<T, Stopped> {
+/// When a call that begins now must be over.
+fn wall_end(limits: &Limits) -> Instant {
+    Instant::now() + limits.wall()
+}
+
+/// Runs a call within its CPU time and its time on the clock. Also returns the CPU time that it used, in nanoseconds.
+async fn bounded<T>(
+    limits: &Limits,
+    wall_end: Instant,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> (Result<T, Stopped>, u64) {
     let call = pin!(call);
-    match tokio::time::timeout(limits.wall(), Metered::new(call, limits.cpu_ns())).await {
+    let mut call = Metered::new(call, limits.cpu_ns());
+    let outcome = match tokio::time::timeout_at(wall_end, &mut call).await {
         Err(_) => Err(Stopped::Wall(limits.wall())),
         Ok(Err(error)) => Err(Stopped::Error(error)),
         Ok(Ok(value)) => Ok(value),
-    }
+    };
+    (outcome, call.spent())
 }
 
 /// An instance in somebody's hands.
 pub(crate) struct Guest {
+    /// None before the first call, unless a session owns it, and after a call that did not come to its end.
     live: Option<Live>,
+    began: bool,
     purpose: InstanceFor,
     loaded: Arc<Loaded>,
     /// The server's own count of sessions, or of calls at a time.
@@ -132,23 +166,49 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    pub(crate) fn new(live: Live, purpose: InstanceFor, loaded: Arc<Loaded>, turn: OwnedSemaphorePermit) -> Self {
-        Self { live: Some(live), purpose, loaded, _turn: turn }
+    /// The instance of a session.
+    pub(crate) fn of_session(
+        live: Live,
+        purpose: InstanceFor,
+        loaded: Arc<Loaded>,
+        turn: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { live: Some(live), began: true, purpose, loaded, _turn: turn }
+    }
+
+    /// An instance that is made, or taken from the pool, when its first call has a seat.
+    pub(crate) fn of_call(purpose: InstanceFor, loaded: Arc<Loaded>, turn: OwnedSemaphorePermit) -> Self {
+        Self { live: None, began: false, purpose, loaded, _turn: turn }
     }
 
     /// Takes the instance for one call. It comes back only if the call ends in good order.
-    fn begin(&mut self, request_bytes: usize) -> Result<Running<'_>, CallError> {
+    async fn begin(&mut self, request_bytes: usize) -> Result<Running<'_>, CallError> {
         let most = self.loaded.settings.limits.request_bytes;
         if request_bytes > most {
             let detail = serde_json::json!(format!("the request has {request_bytes} bytes, {most} are accepted"));
             return Err(CallError::Refused { status: 413, detail: detail.to_string() });
         }
-        let Some(mut live) = self.live.take() else {
+        if !self.is_usable() {
             return Err(self.loaded.count(Fault::new(FaultKind::SessionLost, "the instance is gone")).into());
+        }
+        let limits = &self.loaded.settings.limits;
+        let wall_end = wall_end(limits);
+        let seat = tokio::time::timeout_at(wall_end, self.loaded.settings.line.seat()).await;
+        let seat = seat.map_err(|_| self.loaded.count(Stopped::no_answer(limits.wall())))?;
+        let mut live = match self.live.take() {
+            Some(live) => {
+                live.sit(seat);
+                live
+            }
+            None => {
+                let live = self.loaded.live(self.purpose, seat).await?;
+                self.began = true;
+                live
+            }
         };
         Counters::count(&self.loaded.counters.calls);
         live.begin(self.purpose == InstanceFor::Pooled && live.calls > 0);
-        Ok(Running { home: &mut self.live, live: Some(live), loaded: &self.loaded })
+        Ok(Running { home: &mut self.live, live: Some(live), loaded: &self.loaded, wall_end })
     }
 }
 
@@ -166,6 +226,7 @@ struct Running<'a> {
     home: &'a mut Option<Live>,
     live: Option<Live>,
     loaded: &'a Loaded,
+    wall_end: Instant,
 }
 
 impl Running<'_> {
@@ -187,7 +248,7 @@ impl Running<'_> {
                 Err(fault.into())
             }
             Ok(reply) => {
-                live.store.data().turn.leave();
+                live.rest();
                 let (limits, state) = (&self.loaded.settings.limits, live.store.data());
                 let starved = state.memory.refused;
                 let reply =
@@ -216,10 +277,12 @@ impl Running<'_> {
 macro_rules! call {
     ($self:ident, $bytes:expr, $check:expr, |$guest:ident, $store:ident| $call:expr) => {{
         let loaded = $self.loaded.clone();
-        let mut running = $self.begin($bytes)?;
+        let mut running = $self.begin($bytes).await?;
+        let wall_end = running.wall_end;
         let (guest, $store) = running.parts();
         let $guest = guest.gym_environment_resources_server();
-        let outcome = bounded(&loaded.settings.limits, $call).await;
+        let (outcome, spent) = bounded(&loaded.settings.limits, wall_end, $call).await;
+        loaded.counters.cpu(spent);
         running.end(outcome, $check)
     }};
 }
@@ -227,7 +290,7 @@ macro_rules! call {
 #[async_trait]
 impl Instance for Guest {
     fn is_usable(&self) -> bool {
-        self.live.is_some()
+        self.live.is_some() || !self.began
     }
 
     async fn seed_session(&mut self, request: &str) -> Result<String, CallError> {

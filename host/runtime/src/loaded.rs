@@ -27,6 +27,7 @@ use crate::{
     outcome::RETRY_AFTER_S,
     state::{Settings, State},
     stats::{Counters, ServerStats},
+    turns::Seat,
 };
 
 /// What an instance takes. The bytes are what was measured for an instance after one call, with a margin.
@@ -60,6 +61,13 @@ impl House {
 
     /// A place for a call. Idle instances of all pools make room before anybody has to wait.
     pub(crate) async fn call_place(&self, cost: Cost, wait: Duration) -> Option<Place> {
+        match self.call_place_now(cost) {
+            Some(place) => Some(place),
+            None => self.admission.call_within(cost, wait).await,
+        }
+    }
+
+    fn call_place_now(&self, cost: Cost) -> Option<Place> {
         if let Some(place) = self.admission.call(cost) {
             return Some(place);
         }
@@ -70,7 +78,7 @@ impl House {
                 }
             }
         }
-        self.admission.call_within(cost, wait).await
+        None
     }
 }
 
@@ -126,8 +134,8 @@ impl Loaded {
         fault
     }
 
-    async fn make(&self, seed: u64, place: Place) -> Result<Live, Fault> {
-        let live = Live::make(&self.engine, &self.pre, &self.settings, seed, place).await;
+    async fn make(&self, seed: u64, place: Place, seat: Option<Seat>) -> Result<Live, Fault> {
+        let live = Live::make(&self.engine, &self.pre, &self.settings, seed, place, seat).await;
         match &live {
             Ok(_) => Counters::count(&self.counters.instances_made),
             Err(fault) => self.report(fault),
@@ -145,28 +153,42 @@ impl Loaded {
             .admission
             .session(cost(self.profile))
             .ok_or_else(|| self.count(Fault::busy("this host has no room for another session", RETRY_AFTER_S)))?;
-        let live = self.make(seed, place).await?;
-        Ok(Guest::new(live, purpose, self.clone(), turn))
+        let live = self.make(seed, place, self.settings.line.seat().await).await?;
+        live.rest();
+        Ok(Guest::of_session(live, purpose, self.clone(), turn))
     }
 
     async fn call(self: &Arc<Self>, purpose: InstanceFor) -> Result<Guest, Fault> {
         let turn = self.turn().await?;
+        Ok(Guest::of_call(purpose, self.clone(), turn))
+    }
+
+    /// The instance for a call outside sessions.
+    pub(crate) async fn live(&self, purpose: InstanceFor, seat: Option<Seat>) -> Result<Live, Fault> {
         if purpose == InstanceFor::Pooled {
             let idle = self.idle.lock().pop();
             if let Some(live) = idle {
                 Counters::count(&self.counters.pool_hits);
-                return Ok(Guest::new(live, purpose, self.clone(), turn));
+                live.sit(seat);
+                return Ok(live);
             }
             Counters::count(&self.counters.pool_misses);
         }
-        let wait = Duration::from_millis(self.settings.limits.queue_wait_ms);
-        let place = self
-            .house
-            .call_place(cost(self.profile), wait)
-            .await
-            .ok_or_else(|| self.count(Fault::busy("this host has no room for another call", RETRY_AFTER_S)))?;
-        let live = self.make(STATELESS_SEED, place).await?;
-        Ok(Guest::new(live, purpose, self.clone(), turn))
+        let cost = cost(self.profile);
+        let (place, seat) = match self.house.call_place_now(cost) {
+            Some(place) => (place, seat),
+            None => {
+                // Whoever has the places may need the seat to leave them.
+                drop(seat);
+                let wait = Duration::from_millis(self.settings.limits.queue_wait_ms);
+                let place =
+                    self.house.call_place(cost, wait).await.ok_or_else(|| {
+                        self.count(Fault::busy("this host has no room for another call", RETRY_AFTER_S))
+                    })?;
+                (place, self.settings.line.seat().await)
+            }
+        };
+        self.make(STATELESS_SEED, place, seat).await
     }
 
     /// A call's turn: at once if it is free, else in the queue, as long as that is not too long.
@@ -217,7 +239,8 @@ impl Loaded {
     pub(crate) async fn prewarm(&self) -> Result<(), Fault> {
         while self.wants_more() {
             let Some(place) = self.house.admission.call(cost(self.profile)) else { return Ok(()) };
-            let live = self.make(STATELESS_SEED, place).await?;
+            let live = self.make(STATELESS_SEED, place, None).await?;
+            live.rest();
             self.idle.lock().push(live);
         }
         Ok(())
@@ -259,6 +282,8 @@ impl Loaded {
             pool_misses: self.counters.pool_misses.load(Relaxed),
             instances_made: self.counters.instances_made.load(Relaxed),
             calls: self.counters.calls.load(Relaxed),
+            cpu_ms: self.counters.cpu_ms().0,
+            longest_cpu_ms: self.counters.cpu_ms().1,
             faults: self.counters.faults(),
         }
     }

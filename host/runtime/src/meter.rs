@@ -40,6 +40,11 @@ pub(crate) fn spent_and_budget() -> Option<(u64, u64)> {
     Some((slice.before + thread_cpu().saturating_sub(slice.began), slice.budget))
 }
 
+/// CPU time that the call running on this thread has used, in nanoseconds; 0 outside a call.
+pub(crate) fn spent() -> u64 {
+    spent_and_budget().map_or(0, |(spent, _)| spent)
+}
+
 /// A call whose CPU time is counted.
 pub(crate) struct Metered<F> {
     call: F,

@@ -68,6 +68,7 @@ impl Live {
         let Self { store, instance, .. } = &mut self;
         let limits = store.data().settings.limits.clone();
         let work = async {
+            take_seat(store.data()).await;
             let made = pre.instantiate_async(&mut *store).await?;
             store.data_mut().memory.instance_is_made();
             let made = instance.insert(made);
@@ -91,7 +92,10 @@ impl Live {
         let Some(instance) = &self.instance else {
             return Err(RunFailure::Unavailable("the program has ended".to_owned()));
         };
-        let work = instance.gym_environment_runner().call_call(&mut self.store, function);
+        let work = async {
+            take_seat(self.store.data()).await;
+            instance.gym_environment_runner().call_call(&mut self.store, function).await
+        };
         let outcome = metered(work, &limits).await?;
         self.ended(outcome)
     }
@@ -110,6 +114,11 @@ impl Live {
         let (stdout, stderr, output_cut) = self.captured.take();
         Ok((goes_on.then_some(self), Run { ending, stdout, stderr, output_cut, returned, cpu_us }))
     }
+}
+
+/// A program computes when it is its turn; it gives the seat back when it has ended.
+async fn take_seat(state: &State) {
+    state.turn.sit(state.settings.line.seat().await);
 }
 
 /// What a call gave, and its CPU time in microseconds.

@@ -63,8 +63,9 @@ pub struct RuntimeOptions {
     pub admission: AdmissionOptions,
     /// Where environments' lines go.
     pub log: Arc<dyn LogSink>,
-    /// Long calls (above 30 ms of CPU time) that run at a time. None: one less than the threads of the tokio runtime, at
-    /// least one. With one thread more than cores, long calls can use every core and short ones still find a thread.
+    /// Long calls (above 60 ms of CPU time) that compute at a time. None: one less than the threads of the tokio runtime,
+    /// at least one. With one thread more than cores, long calls can use every core and short ones still find a thread.
+    /// Of all calls together, as many compute at a time as there are threads.
     pub long_calls: Option<usize>,
 }
 
@@ -265,7 +266,7 @@ impl Runtime {
         let (pooled, small) = start_pool(instances)?;
         let cache = Arc::new(CodeCache::open(options.cache.as_deref(), options.cache_bytes));
         let threads = tokio::runtime::Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers());
-        let seats = Seats::new(options.long_calls.unwrap_or(threads.saturating_sub(1)));
+        let seats = Seats::new(threads, options.long_calls.unwrap_or(threads.saturating_sub(1)));
         tracing::info!(
             sessions = admission.session_room(),
             calls = admission.call_room(),
@@ -314,7 +315,7 @@ impl Runtime {
             network,
             files,
             log: self.options.log.clone(),
-            seats: self.seats.clone(),
+            line: self.seats.line(),
             memory: self.house.admission.memory.clone(),
             limits,
         });
@@ -365,7 +366,7 @@ impl Runtime {
             network: Arc::new(NoNetwork),
             files,
             log: self.options.log.clone(),
-            seats: self.seats.clone(),
+            line: self.seats.line(),
             memory: self.house.admission.memory.clone(),
             limits,
         });
@@ -550,7 +551,7 @@ impl Runtime {
             .call_place(cost(profile), DESCRIBE_WAIT)
             .await
             .ok_or_else(|| failed(Fault::busy("this host has no room for another instance", 1)))?;
-        let live = Live::make(engine, pre, settings, STATELESS_SEED, place).await.map_err(failed)?;
+        let live = Live::make(engine, pre, settings, STATELESS_SEED, place, None).await.map_err(failed)?;
         let description =
             live.describe().await.map_err(|fault| LoadError::Describe { path: path.to_owned(), fault })?;
         describe::read(description).map_err(|problems| LoadError::Description { path: path.to_owned(), problems })

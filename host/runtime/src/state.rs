@@ -32,7 +32,7 @@ use crate::{
     network::NetworkUse,
     programs::Runners,
     seeded::{Randomness, Stream, VirtualClock},
-    turns::{Seats, Turn},
+    turns::{Line, Turn},
 };
 
 /// What all instances of one configured server have in common.
@@ -47,7 +47,7 @@ pub(crate) struct Settings {
     pub(crate) network: Arc<dyn Network>,
     pub(crate) files: Files,
     pub(crate) log: Arc<dyn LogSink>,
-    pub(crate) seats: Seats,
+    pub(crate) line: Line,
     pub(crate) memory: Arc<MemoryBudget>,
 }
 
@@ -113,7 +113,7 @@ impl State {
             shared: Arc::new(Shared { clock: VirtualClock::new(seed), log: Mutex::new(log) }),
             random: Random::new(seed),
             memory: MemoryAccount::new(limits, settings.memory.clone()),
-            turn: Turn::new(settings.seats.clone()),
+            turn: Turn::new(settings.line.clone()),
             model_contexts: Vec::new(),
             model_waited: Duration::ZERO,
             captured: None,

@@ -54,6 +54,10 @@ pub struct ServerStats {
     pub instances_made: u64,
     /// Calls into the environment.
     pub calls: u64,
+    /// CPU time of all these calls, in milliseconds.
+    pub cpu_ms: u64,
+    /// CPU time of the call that used most, in milliseconds, rounded up.
+    pub longest_cpu_ms: u64,
     /// Faults by kind.
     pub faults: BTreeMap<&'static str, u64>,
 }
@@ -66,12 +70,25 @@ pub(crate) struct Counters {
     pub(crate) pool_misses: AtomicU64,
     pub(crate) instances_made: AtomicU64,
     pub(crate) calls: AtomicU64,
+    cpu_ns: AtomicU64,
+    longest_cpu_ns: AtomicU64,
     faults: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Counters {
     pub(crate) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Relaxed);
+    }
+
+    /// One call has used so much CPU time, in nanoseconds.
+    pub(crate) fn cpu(&self, spent: u64) {
+        self.cpu_ns.fetch_add(spent, Relaxed);
+        self.longest_cpu_ns.fetch_max(spent, Relaxed);
+    }
+
+    /// CPU time of all calls, and of the longest, in milliseconds.
+    pub(crate) fn cpu_ms(&self) -> (u64, u64) {
+        (self.cpu_ns.load(Relaxed) / 1_000_000, self.longest_cpu_ns.load(Relaxed).div_ceil(1_000_000))
     }
 
     pub(crate) fn fault(&self, kind: FaultKind) {

@@ -112,7 +112,9 @@ async fn the_pool_keeps_no_more_than_its_size() {
     let environment = load(&host, Limits { pool_size: 2, ..Limits::default() }).await;
     let mut instances = Vec::new();
     for _ in 0..5 {
-        instances.push(environment.instance(InstanceFor::Pooled).await.unwrap());
+        let mut instance = environment.instance(InstanceFor::Pooled).await.unwrap();
+        instance.verify("{}").await.expect("a verdict");
+        instances.push(instance);
     }
     drop(instances);
     assert_eq!((stats(&host).pool_idle, host.runtime.stats().live_calls), (2, 2));
