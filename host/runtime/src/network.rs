@@ -15,6 +15,7 @@ use wasmtime::component::Resource;
 use crate::{
     bindings::gym::environment::network::{self, Host, HostChannel, HttpReply, NetworkFailure},
     imports::AbortOnDrop,
+    meter,
     state::State,
 };
 
@@ -74,6 +75,7 @@ impl State {
         let began = Instant::now();
         let outcome = tokio::time::timeout(left, &mut task.0).await;
         self.network.waited += began.elapsed();
+        self.turn.back(meter::spent()).await;
         let failure = match outcome {
             Ok(Ok(Ok(value))) => return Ok(value),
             Ok(Ok(Err(error))) => {

@@ -293,11 +293,16 @@ mod tests {
     fn calls_wait_in_order_and_servers_by_turns() {
         let seats = Seats::new(1, 1);
         let sitting = seat(&seats, 0);
-        let mut waits = [wait(&seats, 0, 1), wait(&seats, 0, 1), wait(&seats, 0, 2)];
+        let mut waits = vec![(1, wait(&seats, 0, 1)), (3, wait(&seats, 0, 1)), (2, wait(&seats, 0, 2))];
         drop(sitting);
-        for next in [0, 2, 1] {
-            let seat = ready(&mut waits[next]).expect("its turn");
-            assert_eq!(waits.iter_mut().enumerate().filter(|(n, wait)| *n > next && ready(wait).is_some()).count(), 0);
+        for turn in 1..=3 {
+            let (at, seat) = waits
+                .iter_mut()
+                .enumerate()
+                .find_map(|(at, (_, wait))| ready(wait).map(|seat| (at, seat)))
+                .expect("somebody's turn");
+            assert_eq!(waits.remove(at).0, turn);
+            assert!(waits.iter_mut().all(|(_, wait)| ready(wait).is_none()));
             drop(seat);
         }
         drop(seat(&seats, 0));
