@@ -59,7 +59,7 @@ impl Live {
         Self { store, instance: None, captured, limits, _places: places }
     }
 
-    /// Makes the instance and executes the program in it.
+    /// Makes the instance and executes the program in it, when it is its turn.
     pub(crate) async fn start(
         mut self,
         pre: &CodeRunnerPre<State>,
@@ -68,7 +68,9 @@ impl Live {
         let Self { store, instance, .. } = &mut self;
         let limits = store.data().settings.limits.clone();
         let work = async {
-            take_seat(store.data()).await;
+            let line = store.data().settings.line.clone();
+            let seat = line.seat().await;
+            store.data().turn.sit(seat);
             let made = pre.instantiate_async(&mut *store).await?;
             store.data_mut().memory.instance_is_made();
             let made = instance.insert(made);
@@ -93,7 +95,9 @@ impl Live {
             return Err(RunFailure::Unavailable("the program has ended".to_owned()));
         };
         let work = async {
-            take_seat(self.store.data()).await;
+            let line = self.store.data().settings.line.clone();
+            let seat = line.seat().await;
+            self.store.data().turn.sit(seat);
             instance.gym_environment_runner().call_call(&mut self.store, function).await
         };
         let outcome = metered(work, &limits).await?;
@@ -114,11 +118,6 @@ impl Live {
         let (stdout, stderr, output_cut) = self.captured.take();
         Ok((goes_on.then_some(self), Run { ending, stdout, stderr, output_cut, returned, cpu_us }))
     }
-}
-
-/// A program computes when it is its turn; it gives the seat back when it has ended.
-async fn take_seat(state: &State) {
-    state.turn.sit(state.settings.line.seat().await);
 }
 
 /// What a call gave, and its CPU time in microseconds.
