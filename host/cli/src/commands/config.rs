@@ -26,7 +26,7 @@ pub(crate) fn validate(arguments: &ValidateArgs, places: &Places) -> CommandResu
     HostOptions::read(&settings)?.http_limits()?;
     check_blocks(&settings)?;
     let mut problems = Vec::new();
-    let width = settings.servers.iter().map(|server| server.name.len()).max().unwrap_or_default();
+    let width = settings.servers.iter().map(|server| server.name.as_str().chars().count()).max().unwrap_or_default();
     for server in &settings.servers {
         let problem = cannot_be_served(&settings, server);
         let place = match (&problem, server.is_here()) {
