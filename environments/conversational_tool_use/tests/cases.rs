@@ -88,3 +88,8 @@ fn every_case_has_the_outcome_it_states() {
         }
     }
 }
+
+#[test]
+fn requests_that_are_not_as_they_should_be_do_not_trap() {
+    gym_env::cases::check_malformed::<Conversation>(env!("CARGO_MANIFEST_DIR"), 400);
+}

@@ -13,3 +13,14 @@ fn every_case_has_the_outcome_it_states() {
     let config = serde_json::from_str(CONFIG).unwrap();
     gym_env::cases::check_with::<genrm_compare::GenrmCompare>(env!("CARGO_MANIFEST_DIR"), &config);
 }
+
+#[test]
+fn requests_that_are_not_as_they_should_be_do_not_trap() {
+    let config = serde_json::from_str(CONFIG).unwrap();
+    gym_env::cases::check_malformed_with::<genrm_compare::GenrmCompare>(
+        env!("CARGO_MANIFEST_DIR"),
+        1_000,
+        &config,
+        |test| test,
+    );
+}

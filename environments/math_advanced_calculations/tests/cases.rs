@@ -5,3 +5,11 @@
 fn every_case_has_the_outcome_it_states() {
     gym_env::cases::check::<math_advanced_calculations::MathAdvancedCalculations>(env!("CARGO_MANIFEST_DIR"));
 }
+
+#[test]
+fn requests_that_are_not_as_they_should_be_do_not_trap() {
+    gym_env::cases::check_malformed::<math_advanced_calculations::MathAdvancedCalculations>(
+        env!("CARGO_MANIFEST_DIR"),
+        1_000,
+    );
+}

@@ -32,7 +32,7 @@ use crate::{
 mod by_env_id;
 mod malformed;
 
-pub use malformed::check_malformed;
+pub use malformed::{check_malformed, check_malformed_with};
 
 /// The row's field with the seed of its session.
 const SESSION_SEED: &str = "_ng_session_seed";
