@@ -5,7 +5,7 @@ from pathlib import Path
 
 import app
 import pytest
-from gym_host_sdk import Failure, Instance, Refuse, Reject, Response, TestHost, cases
+from gym_host_sdk import Failure, Instance, Refuse, Reject, Response, TestHost, cases, malformed
 
 FOLDER = Path(__file__).parent.parent
 PAGE = {"page": "The cat sat.\nA cat's cat\n\nran"}
@@ -65,6 +65,10 @@ def test_lines_are_drawn_by_the_sessions_chance():
 
     assert draws(1) == draws(1)
     assert draws(1) != draws(2)
+
+
+def test_requests_that_are_not_as_they_should_be_fail_clearly():
+    malformed.check(app.WordCount, FOLDER, config={"format_reward": 0.2})
 
 
 def test_no_response_however_strange_breaks_grading():

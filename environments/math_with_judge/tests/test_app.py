@@ -7,7 +7,7 @@ import app
 import corpus
 import library
 import pytest
-from gym_host_sdk import Fault, Instance, JudgeFailed, Refuse, Response, TestHost, cases
+from gym_host_sdk import Fault, Instance, JudgeFailed, Refuse, Response, TestHost, cases, malformed
 from judge import EQUAL, says_equal
 
 FOLDER = Path(__file__).parent.parent
@@ -112,3 +112,7 @@ def test_no_malformed_request_does_more_than_fail_clearly():
             json.dumps(verdict.fields)
         except (Refuse, Fault):
             pass
+
+
+def test_requests_that_are_not_as_they_should_be_fail_clearly():
+    malformed.check(app.MathWithJudge, FOLDER, config={**CONFIG, "should_use_judge": False}, requests=60)

@@ -8,7 +8,7 @@ import app
 import generate
 import pytest
 import small_numpy
-from gym_host_sdk import Fault, Instance, Refuse, Response, cases
+from gym_host_sdk import Fault, Instance, Refuse, Response, cases, malformed
 
 FOLDER = Path(__file__).parent.parent
 ROW = {"question": "Q", "answer": "12", "metadata": {"source_dataset": "gcd"}}
@@ -104,3 +104,7 @@ def test_no_malformed_request_does_more_than_fail_clearly():
             assert 0.0 <= Instance(app.ReasoningGym).verify(row).reward <= 1.0
         except (Refuse, Fault):
             pass
+
+
+def test_requests_that_are_not_as_they_should_be_fail_clearly():
+    malformed.check(app.ReasoningGym, FOLDER)
