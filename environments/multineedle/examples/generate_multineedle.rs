@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Writes `data/example.jsonl` and `tests/cases.jsonl`: `cargo run --example generate`. Everything follows from the
+//! Writes `data/example.jsonl` and `tests/cases.jsonl`: `cargo run --example generate_multineedle`. Everything follows from the
 //! seeds in `TASKS`.
 
 use std::{fs, io, path::Path};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Writes the databases, the example tasks and their cases: `cargo run -p sql --example generate`.
+//! Writes the databases, the example tasks and their cases: `cargo run -p sql --example generate_sql`.
 //!
 //! Everything follows from the seeds below, so that running it again writes the same files.
 
