@@ -51,7 +51,7 @@ def main():
             cases.append({
                 "name": f"question {number}: {'the right answer' if reward else 'another answer'}",
                 "kind": kind, "task": number, "turns": [{"text": text}], "reward": reward,
-                "expect": {"expected_answer": expected, "extraction_mode": mode or "final_answer", "case_sensitive": exact},
+                "expect": {"expected_answer": expected},
             })
     write("data/example.jsonl", rows)
     edges = (FOLDER / "tests/edge_cases.jsonl").read_text(encoding="utf-8")

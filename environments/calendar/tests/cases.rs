@@ -10,3 +10,8 @@ fn every_case_has_the_outcome_it_states() {
 fn requests_that_are_not_as_they_should_be_do_not_trap() {
     gym_env::cases::check_malformed::<calendar::Calendar>(env!("CARGO_MANIFEST_DIR"), 1_000);
 }
+
+#[test]
+fn the_generator_writes_what_is_there() {
+    gym_env::cases::check_generated(env!("CARGO_MANIFEST_DIR"), &["generate.py"]);
+}

@@ -93,3 +93,46 @@ fn every_case_has_the_outcome_it_states() {
 fn requests_that_are_not_as_they_should_be_do_not_trap() {
     gym_env::cases::check_malformed::<Conversation>(env!("CARGO_MANIFEST_DIR"), 400);
 }
+
+#[test]
+fn the_generator_writes_what_is_there() {
+    gym_env::cases::check_generated(env!("CARGO_MANIFEST_DIR"), &["generate.py"]);
+}
+
+#[test]
+fn routes_of_the_agent_take_any_body() {
+    let row = lines("data/example.jsonl").remove(0).to_string();
+    let deep = format!("{}1{}", "[".repeat(20_000), "]".repeat(20_000));
+    let deep_arguments = format!(r#"{{"tool_name":"x","tool_call_id":"c","arguments":{deep},"response":{{}}}}"#);
+    let bodies = ["", "{", "null", "[]", "{}", "3", r#""\ud800""#, r#"{"message":null}"#, r#"{"message":"\ud800"}"#];
+    let calls = [
+        r#"{"message":[1]}"#,
+        r#"{"outputs":3}"#,
+        r#"{"outputs":[null,{"type":3}]}"#,
+        r#"{"tool_name":null,"tool_call_id":null,"arguments":null}"#,
+        r#"{"tool_name":"\udfff","tool_call_id":1,"arguments":"{","response":[]}"#,
+        r#"{"tool_name":"get_order","tool_call_id":"c","arguments":{"order_id":1e308},"response":{}}"#,
+    ];
+    let routes = [
+        "session_tools",
+        "next_user_message",
+        "record_agent_outputs",
+        "record_agent_message",
+        "execute_agent_tool_call",
+        "no_such_route",
+    ];
+    for seeded in [true, false] {
+        for body in bodies.iter().chain(&calls).copied().chain([&*deep, &*deep_arguments]) {
+            let test = Context::for_test().config(json!({})).folder(env!("CARGO_MANIFEST_DIR"));
+            let mut instance = Instance::<Conversation>::new(test.build());
+            if seeded {
+                instance.seed_session(&row).unwrap();
+            }
+            for route in routes {
+                if let Ok(reply) = instance.call_tool(route, body) {
+                    assert!(serde_json::from_str::<serde::de::IgnoredAny>(&reply).is_ok(), "{route} {reply}");
+                }
+            }
+        }
+    }
+}

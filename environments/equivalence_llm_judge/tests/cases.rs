@@ -26,3 +26,8 @@ fn requests_that_are_not_as_they_should_be_do_not_trap() {
         |test| test,
     );
 }
+
+#[test]
+fn the_generator_writes_what_is_there() {
+    gym_env::cases::check_generated(env!("CARGO_MANIFEST_DIR"), &["generate.py"]);
+}

@@ -40,8 +40,16 @@ const INSTRUCTIONS: &str = "Somewhere in a long text are the answers to the user
                             through it. What was true once does not count, only what is true. Submit all answers \
                             together, in the order of the questions.";
 
+#[allow(dead_code, reason = "a test reads this file as a module")]
 fn main() -> io::Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (path, text) in files()? {
+        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(path), text)?;
+    }
+    Ok(())
+}
+
+/// Path within the folder and text of each file.
+pub(crate) fn files() -> io::Result<Vec<(String, String)>> {
     let mut rows = String::new();
     let mut cases = String::new();
     let mut instance = Instance::<MultiNeedle>::new(Context::for_test().build());
@@ -70,8 +78,7 @@ fn main() -> io::Result<()> {
     for case in edges(&Document::new(Spec { seed: 1, words: TASKS[1].0, facts: TASKS[1].1 })) {
         cases.push_str(&format!("{case}\n"));
     }
-    fs::write(folder.join("data/example.jsonl"), rows)?;
-    fs::write(folder.join("tests/cases.jsonl"), cases)
+    Ok(vec![("data/example.jsonl".to_owned(), rows), ("tests/cases.jsonl".to_owned(), cases)])
 }
 
 fn prompt(task: u64, document: &Document) -> String {

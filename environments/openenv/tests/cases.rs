@@ -10,3 +10,8 @@ fn every_case_has_the_outcome_it_states() {
 fn requests_that_are_not_as_they_should_be_do_not_trap() {
     gym_env::cases::check_malformed::<openenv::OpenEnv>(env!("CARGO_MANIFEST_DIR"), 500);
 }
+
+#[test]
+fn the_generator_writes_what_is_there() {
+    gym_env::cases::check_generated(env!("CARGO_MANIFEST_DIR"), &["generate.py"]);
+}

@@ -30,8 +30,10 @@ use crate::{
 };
 
 mod by_env_id;
+mod generated;
 mod malformed;
 
+pub use generated::check_generated;
 pub use malformed::{check_malformed, check_malformed_with};
 
 /// The row's field with the seed of its session.

@@ -21,13 +21,22 @@ const INSTRUCTIONS: &str = "You answer questions about an SQLite database by wri
     with the tools and try queries out. Then give the final query in a block that begins with ```sql and ends with ```. \
     It must return exactly the columns that are asked for; give an order only if the question does.";
 
+#[allow(dead_code, reason = "a test reads this file as a module")]
 fn main() -> io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     fs::create_dir_all(folder.join("data/databases"))?;
+    for (path, text) in files() {
+        fs::write(folder.join(path), text)?;
+    }
+    Ok(())
+}
+
+/// Path within the folder and text of each file.
+pub(crate) fn files() -> Vec<(String, String)> {
+    let mut files = Vec::new();
     for (suffix, seed) in SEEDS {
         for (name, make) in databases::ALL {
-            let script = make(&mut Rng::from_seed(seed));
-            fs::write(folder.join(format!("data/databases/{name}{suffix}.sql")), script)?;
+            files.push((format!("data/databases/{name}{suffix}.sql"), make(&mut Rng::from_seed(seed))));
         }
     }
     let mut rows = String::new();
@@ -39,8 +48,8 @@ fn main() -> io::Result<()> {
         }
     }
     cases.push_str(include_str!("edge_cases.jsonl"));
-    fs::write(folder.join("data/example.jsonl"), rows)?;
-    fs::write(folder.join("tests/cases.jsonl"), cases)
+    files.extend([("data/example.jsonl".to_owned(), rows), ("tests/cases.jsonl".to_owned(), cases)]);
+    files
 }
 
 fn row(task: &Task) -> Value {
