@@ -98,3 +98,7 @@ def test_the_expected_answer_is_needed():
     with pytest.raises(Refuse) as refused:
         begun().verify({"response": Response.builder().message("x").value()})
     assert refused.value.status == 422
+
+
+def test_the_generator_writes_what_is_there():
+    cases.check_generated(FOLDER, "data/generate.py")

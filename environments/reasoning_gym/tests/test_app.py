@@ -108,3 +108,7 @@ def test_no_malformed_request_does_more_than_fail_clearly():
 
 def test_requests_that_are_not_as_they_should_be_fail_clearly():
     malformed.check(app.ReasoningGym, FOLDER)
+
+
+def test_the_generator_writes_what_is_there():
+    cases.check_generated(FOLDER, "data/generate.py")

@@ -82,3 +82,16 @@ def test_cases_that_state_something_else_fail(tmp_path, lines, said):
     with pytest.raises(AssertionError) as failed:
         cases.check(Sum, tmp_path)
     assert said in str(failed.value)
+
+
+def test_files_that_a_script_would_write_otherwise_are_named(tmp_path):
+    (tmp_path / "generate.py").write_text("open('a.txt', 'w').write('one')")
+    (tmp_path / "fails.py").write_text("raise SystemExit('no such thing')")
+    (tmp_path / "a.txt").write_text("one")
+    cases.check_generated(tmp_path, "generate.py")
+    (tmp_path / "a.txt").write_text("two")
+    with pytest.raises(AssertionError, match="would write other files than these: a.txt"):
+        cases.check_generated(tmp_path, "generate.py")
+    with pytest.raises(AssertionError, match="no such thing"):
+        cases.check_generated(tmp_path, "fails.py")
+    assert (tmp_path / "a.txt").read_text() == "two"

@@ -21,6 +21,10 @@ the same file against the component.
 
 import json
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +53,28 @@ def check(environment: Any, folder: "str | os.PathLike[str]", seed: int = 0) -> 
     for case in cases:
         mistakes.extend(f"`{case.get('name')}`: {mistake}" for mistake in play(environment, folder, case, rows, seed))
     assert not mistakes, f"{len(mistakes)} mistakes:\n" + "\n".join(mistakes)
+
+
+def check_generated(folder: "str | os.PathLike[str]", *scripts: str) -> None:
+    """Runs scripts of an environment, one after the other, in a copy of its folder: what they write must be what the folder
+    has, byte for byte."""
+    folder = Path(folder)
+    built = shutil.ignore_patterns("*.wasm", "__pycache__", ".*", "target")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "0"}
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place) / folder.name
+        shutil.copytree(folder, copy, ignore=built)
+        for script in scripts:
+            command = [sys.executable, "-B", script]
+            run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
+            assert run.returncode == 0, f"`{script}` fails: {run.stderr}"
+        made = [path.relative_to(copy) for path in copy.rglob("*") if path.is_file()]
+        differing = [
+            str(path)
+            for path in sorted(made)
+            if not (folder / path).is_file() or (folder / path).read_bytes() != (copy / path).read_bytes()
+        ]
+        assert not differing, f"{', '.join(scripts)} would write other files than these: {', '.join(differing)}"
 
 
 def play(environment: Any, folder: Path, case: dict[str, Any], rows: list[Any], seed: int = 0) -> list[str]:
