@@ -116,3 +116,100 @@ fn a_limit_that_is_too_small_for_the_tests_is_a_fault_and_no_wrong_answer() {
     let reason = reply["failure_reason"].as_str().expect("a reason");
     assert!(reason.contains("run_code.python.cpu_ms"), "{reason}");
 }
+
+const PYTHON: &str = "\
+head_server: {host: 127.0.0.1, port: 0}
+gateway: {host: 127.0.0.1, port: 0}
+python_exec:
+  resources_servers:
+    python_exec: {entrypoint: app.py, domain: coding, host: 127.0.0.1, port: 0, program_cpu_ms: 500}
+";
+
+#[test]
+fn a_program_finds_nothing_of_the_machine_and_reaches_nobody() {
+    let host = Host::serve(PYTHON);
+    let url = format!("{}/run_python", host.url("python_exec"));
+    let mut client = Client::default();
+    let mut told = |code: &str| client.post(&url, &json!({"code": code, "stdin": null})).json();
+    for (code, stdout) in [
+        (
+            r#"import os
+print(os.listdir('/'), dict(os.environ), os.getcwd())"#,
+            "[] {} /\n",
+        ),
+        (
+            r#"try:
+    open('/proc/self/environ')
+except Exception as error:
+    print(type(error).__name__)"#,
+            "FileNotFoundError\n",
+        ),
+        (
+            r#"try:
+    import socket
+    socket.create_connection(('127.0.0.1', 80))
+except Exception as error:
+    print(type(error).__name__)"#,
+            "gaierror\n",
+        ),
+        (
+            r#"try:
+    import ctypes
+    ctypes.string_at(0)
+except Exception as error:
+    print(type(error).__name__)"#,
+            "ModuleNotFoundError\n",
+        ),
+        (
+            r#"try:
+    import os
+    while True: os.fork()
+except Exception as error:
+    print(type(error).__name__)"#,
+            "AttributeError\n",
+        ),
+        (
+            r#"try:
+    import subprocess
+    subprocess.run(['id'])
+except Exception as error:
+    print(type(error).__name__)"#,
+            "OSError\n",
+        ),
+        (
+            r#"try:
+    import os, signal
+    os.kill(os.getpid(), signal.SIGKILL)
+except Exception as error:
+    print(type(error).__name__)"#,
+            "AttributeError\n",
+        ),
+        (
+            r#"import threading
+thread = threading.Thread(target=print, args=['first'])
+thread.start()
+print('second')
+thread.join()"#,
+            "first\nsecond\n",
+        ),
+        (
+            r#"import time
+began = time.time()
+time.sleep(100000)
+print(round(time.time() - began))"#,
+            "100000\n",
+        ),
+    ] {
+        assert_eq!(told(code), json!({"stdout": stdout, "stderr": "", "exit_status": 0}), "{code}");
+    }
+    // What ends the interpreter, or breaks it, ends that program only.
+    let broken = "f = lambda: 0\nf.__code__ = f.__code__.replace(co_code=b'\\xff' * 20)\nf()";
+    assert_eq!(told(broken)["exit_status"], Value::Null);
+    for code in [
+        "while True: print('x' * 1000000)",
+        "import threading\nwhile True: threading.Thread(target=len, args=['']).start()",
+    ] {
+        assert_eq!(told(code)["ended"], json!("out of time"), "{code}");
+    }
+    assert_eq!(told("print(1)")["stdout"], json!("1\n"));
+}

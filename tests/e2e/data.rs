@@ -104,3 +104,56 @@ fn missing_datasets_are_named_before_any_work() {
     assert!(ended.stderr.contains("second_agent: three (three.jsonl)"), "{}", ended.stderr);
     assert!(!folder.path().join("out").exists());
 }
+
+/// Rows of `reasoning_gym`, to a file.
+fn generate(folder: &Path, more: &[&str]) -> gym_tests::Ended {
+    run(gym_host(folder).args(["data", "generate", "reasoning_gym"]).args(more))
+}
+
+#[test]
+fn rows_are_made_inside_a_component_from_a_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let mixed = ["--task", "chain_sum,gcd", "-n", "120", "--seed", "5"];
+    for output in ["one.jsonl", "new/two.jsonl"] {
+        let ended = generate(folder.path(), &[&mixed[..], &["-o", output]].concat());
+        assert!(ended.status.success(), "{}", ended.stderr);
+    }
+    let one = std::fs::read_to_string(path("one.jsonl")).unwrap();
+    assert_eq!(one, std::fs::read_to_string(path("new/two.jsonl")).unwrap());
+    let rows: Vec<Value> = one.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.len(), 120);
+    for row in &rows {
+        assert!(["chain_sum", "gcd"].contains(&row["metadata"]["source_dataset"].as_str().unwrap()), "{row}");
+        assert_eq!(row["responses_create_params"]["input"][0]["content"], row["question"]);
+    }
+    let sums = ["--task", "chain_sum", "-n", "3", "-o", "sums.jsonl"];
+    let ended = generate(folder.path(), &[&sums[..], &["--settings", r#"{"min_terms": 7, "max_terms": 7}"#]].concat());
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let row: Value =
+        serde_json::from_str(std::fs::read_to_string(path("sums.jsonl")).unwrap().lines().next().unwrap()).unwrap();
+    assert_eq!(row["metadata"]["difficulty"]["num_terms"], json!([7, 7]), "{row}");
+
+    // What is wrong is said, and nothing is written.
+    let wrong: [(&[&str], i32, &str); 8] = [
+        (&["--task", "gcd", "-n", "3", "-o", "one.jsonl"], 2, "add --force"),
+        (&["--task", "gcd", "-n", "3", "-o", "new"], 2, "is a folder"),
+        (&["--task", "chain_sums", "-n", "3", "-o", "x.jsonl"], 2, "did you mean `chain_sum`"),
+        (&["--task", "sokoban", "-n", "3", "-o", "x.jsonl"], 2, "cannot be generated here"),
+        (&["--task", "gcd", "-n", "0", "-o", "x.jsonl"], 2, "0 is not in 1.."),
+        (&["--task", "gcd", "-n", "3", "--seed", "x", "-o", "x.jsonl"], 2, "invalid value 'x'"),
+        (&["--task", "gcd", "-n", "3", "--settings", "{bad", "-o", "x.jsonl"], 2, "no JSON object"),
+        (&["--task", "gcd", "-n", "3", "--settings", r#"{"no_such": 1}"#, "-o", "x.jsonl"], 2, "no_such"),
+    ];
+    for (arguments, code, said) in wrong {
+        let ended = generate(folder.path(), arguments);
+        assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{arguments:?}: {}", ended.stderr);
+        assert!(!path("x.jsonl").exists() && !path("x.jsonl.partial").exists(), "{arguments:?}");
+    }
+    assert_eq!(one, std::fs::read_to_string(path("one.jsonl")).unwrap());
+    let other =
+        run(gym_host(folder.path()).args(["data", "generate", "mcqa", "--task", "x", "-n", "1", "-o", "x.jsonl"]));
+    assert_eq!(other.status.code(), Some(2), "{}", other.stderr);
+    assert!(other.stderr.contains("`mcqa` makes no rows"), "{}", other.stderr);
+}

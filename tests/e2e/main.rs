@@ -17,7 +17,6 @@ mod data;
 mod environments;
 mod help;
 mod isolation;
-mod math;
 mod mistakes;
 mod openenv;
 mod python;

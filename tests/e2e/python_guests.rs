@@ -2,6 +2,7 @@
 //! Environments in Python: built, served, limited.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{Read as _, Write as _},
     net::TcpStream,
@@ -104,6 +105,72 @@ fn a_session_has_the_same_chance_in_a_component_as_natively() {
     assert_eq!(first, again);
     assert_eq!((&first[3], &first[4]), (&other[3], &other[4]));
     assert!((0..3).all(|index| first[index] != other[index]), "{first} {other}");
+}
+
+/// One session over HTTP: the bytes of every reply.
+fn played(url: &str, seed: u64, asked: &Value) -> Vec<String> {
+    let mut client = Client::default();
+    let mut row = asked["row"].clone();
+    row["_ng_session_seed"] = json!(seed);
+    let mut replies = vec![client.post(&format!("{url}/seed_session"), &row).text];
+    for call in asked["calls"].as_array().unwrap() {
+        replies.push(client.post(&format!("{url}/{}", call[0].as_str().unwrap()), &call[1]).text);
+    }
+    replies.push(client.post(&format!("{url}/verify"), &asked["verify"]).text);
+    replies
+}
+
+#[test]
+fn the_same_source_gives_the_same_replies_natively_and_as_a_component_and_the_same_bytes_for_a_seed() {
+    let folder = root().join("environments/example_python_wordcount");
+    built(&run(gym_host(&root()).arg("build").arg(&folder)));
+    let tested = run(gym_host(&root()).args(["test", "example_python_wordcount"]));
+    assert!(tested.status.success(), "{}{}", tested.stdout, tested.stderr);
+    let config = "\
+head_server: {host: 127.0.0.1, port: 0}
+gateway: {host: 127.0.0.1, port: 0}
+words:
+  resources_servers:
+    example_python_wordcount: {entrypoint: app.py, domain: other, host: 127.0.0.1, port: 0}
+";
+    let (one, other) = (Host::serve(config), Host::serve(config));
+    let rows = fs::read_to_string(folder.join("data/example.jsonl")).unwrap();
+    let mut drawn = BTreeSet::new();
+    let scratch = tempfile::tempdir().unwrap();
+    for (seed, line) in rows.lines().step_by(4).enumerate() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let any_line = json!(["read_line", {"number": null}]);
+        let calls = json!([
+            any_line, ["count_words", {}], any_line, ["word_lengths", {}], any_line,
+            ["find_word", {"word": "THE", "first": null}], ["find_word", {"word": "a b", "first": 2}],
+            ["find_word", {"word": "the", "first": 99}], any_line
+        ]);
+        let mut graded = row.clone();
+        graded["response"] = response(&format!("It is \\boxed{{{}}}.", row["expected_answer"].as_str().unwrap()));
+        let asked = json!({"row": row, "calls": calls, "verify": graded});
+        let seed = seed as u64;
+        let replies = played(&one.url("words"), seed, &asked);
+        assert_eq!(replies, played(&one.url("words"), seed, &asked), "again");
+        assert_eq!(replies, played(&other.url("words"), seed, &asked), "in another process");
+        drawn.insert([&replies[1..2], &replies[3..4], &replies[5..6], &replies[9..10]].concat());
+
+        let input = scratch.path().join("asked.json");
+        fs::write(&input, asked.to_string()).unwrap();
+        let mut command = python("native_session.py");
+        command.arg(&folder).args(["WordCount", &seed.to_string()]).stdin(fs::File::open(&input).unwrap());
+        let native = run(&mut command);
+        assert!(native.status.success(), "{}", native.stderr);
+        let lines: Vec<&str> = native.stdout.lines().collect();
+        let (verdict, calls) = lines.split_last().unwrap();
+        assert_eq!(calls, &replies[..replies.len() - 1], "seed {seed}");
+        let (verdict, reply): (Value, Value) =
+            (serde_json::from_str(verdict).unwrap(), serde_json::from_str(replies.last().unwrap()).unwrap());
+        for (name, value) in verdict.as_object().unwrap() {
+            assert_eq!(&reply[name], value, "`{name}` with seed {seed}");
+        }
+        assert_eq!(reply["reward"], json!(1.0));
+    }
+    assert!(drawn.len() > 1, "other seeds draw other lines");
 }
 
 #[test]
@@ -286,6 +353,42 @@ result = [kind(lambda: cx.exchange("nobody", get)), kind(lambda: cx.channel("nob
     let kinds = json!(["unknown-endpoint", "unknown-endpoint", "too-large", "used-up", "unavailable", "too-large"]);
     assert_eq!(told(failures).json(), kinds);
     assert_eq!(told("cx.exchange('nobody', HttpRequest.get('/'))").status, 500);
+}
+
+#[test]
+fn several_things_are_asked_at_once_and_each_has_its_outcome() {
+    let guests = PROBE.ancestors().nth(2).unwrap().display().to_string();
+    let config = "\
+head_server: {host: 127.0.0.1, port: 0}
+gateway: {host: 127.0.0.1, port: 0}
+probe:
+  resources_servers:
+    python_probe:
+      entrypoint: app.py
+      domain: other
+      host: 127.0.0.1
+      port: 0
+      judge: {type: responses_api_models, name: judge}
+judge:
+  responses_api_models:
+    scripted_model:
+      entrypoint: app.py
+      host: 127.0.0.1
+      port: 0
+      script:
+      - {contains: one, attempts: [[{text: first}]]}
+      - {contains: two, attempts: [[{status: 400, body: {detail: no}}]]}
+";
+    let host = Host::serve_with(config, &["--search-dir", &guests]);
+    let url = host.url("probe");
+    let mut client = seeded(&url, 1);
+    let asked = r#"
+from gym_host_sdk import Response
+replies = cx.respond_all("judge", [{"input": "one"}, {"input": "two"}, {"input": "one"}], pause=0.01)
+result = [reply.output_text() if isinstance(reply, Response) else [reply.kind, reply.status] for reply in replies]"#;
+    assert_eq!(tell(&mut client, &url, asked).json(), json!(["first", ["status", 400], "first"]));
+    let unknown = "result = [reply.kind for reply in cx.respond_all('other', [{'input': 'x'}])]";
+    assert_eq!(tell(&mut client, &url, unknown).json(), json!(["unknown-server"]));
 }
 
 #[test]

@@ -8,7 +8,9 @@ import os
 import stat
 
 _files = {}
-_folders = {"/"}
+#: Programs expect a folder for what is temporary.
+_FOLDERS = ("/", "/tmp")
+_folders = set(_FOLDERS)
 _real_open = builtins.open
 _real_stat = os.stat
 
@@ -17,7 +19,7 @@ def install(files):
     """Begin with these files, pairs of path and bytes."""
     _files.clear()
     _folders.clear()
-    _folders.add("/")
+    _folders.update(_FOLDERS)
     for path, content in files:
         path = _full(path)
         _files[path] = bytes(content)
@@ -40,6 +42,8 @@ def open_file(file, mode="r", buffering=-1, encoding=None, errors=None, newline=
     if isinstance(file, int) or opener is not None:
         return _real_open(file, mode, buffering, encoding, errors, newline, closefd, opener)
     path, kinds = _full(file), set(mode)
+    if path == "/dev/stdin":
+        return _real_open(0, mode, buffering, encoding, errors, newline, False)
     if len(kinds) != len(mode) or kinds - set("rwxab+t") or len(kinds & set("rwxa")) != 1 or {"b", "t"} <= kinds:
         raise ValueError(f"invalid mode: {mode!r}")
     if path in _folders:
@@ -139,7 +143,7 @@ def _listdir(path="."):
     folder = _full(path)
     if folder not in _folders:
         raise _missing(path) if folder not in _files else NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
-    return sorted(os.path.basename(name) for name in [*_files, *_folders - {"/"}] if os.path.dirname(name) == folder)
+    return sorted(os.path.basename(name) for name in [*_files, *_folders.difference(_FOLDERS)] if os.path.dirname(name) == folder)
 
 
 class _Entry:

@@ -70,7 +70,7 @@ class ReasoningGym:
 
     @any_tool
     def generate_rows(self, name: str, arguments: Any) -> dict:
-        """Rows for a dataset: what `gym-host data generate` calls. No agent is told of it."""
+        """Rows for a dataset: what `gym-host data generate` asks for. No agent is told of it."""
         if name != generate.TOOL:
             raise Refuse.not_found()
         return generate.rows(arguments)

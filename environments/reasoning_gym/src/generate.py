@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """New rows from a seed."""
 
+import difflib
 from typing import Any
 
 import absent
@@ -13,6 +14,8 @@ from reasoning_gym.factory import DATASETS
 TOOL = "generate_rows"
 #: Rows of one call.
 _MOST = 1000
+#: The datasets whose tasks can be made here, once it was tried: when the component is built.
+_known: list[str] = []
 
 
 def rows(arguments: Any) -> dict[str, Any]:
@@ -23,24 +26,31 @@ def rows(arguments: Any) -> dict[str, Any]:
     names = [name.strip() for name in str(arguments.get("task") or "").split(",") if name.strip()]
     unknown = [name for name in names if name not in DATASETS or name == "composite"]
     if unknown or not names:
-        known = ", ".join(sorted(DATASETS.keys() - {"composite"}))
-        raise Refuse(422, f"there is no task `{', '.join(unknown)}`; there are {known}")
+        known = _known or sorted(DATASETS.keys() - {"composite"})
+        reason = f"there is no task `{unknown[0]}`" if unknown else "no task is named"
+        close = difflib.get_close_matches(unknown[0], known, 1) if unknown else []
+        meant = f", did you mean `{close[0]}`?" if close else ";"
+        raise Refuse(422, f"{reason}{meant} There are {', '.join(known)}")
     size, seed, start, count = (_number(arguments, name) for name in ("size", "seed", "start", "count"))
     if count > _MOST or start + count > size:
         raise Refuse(422, f"`count` is at most {_MOST}, and `start` and `count` stay within `size`")
-    config = arguments.get("config") or {}
+    config = arguments.get("config", {})
     if not isinstance(config, dict):
         raise Refuse(422, "`config` is not an object")
     try:
         if len(names) == 1:
             dataset = reasoning_gym.create_dataset(names[0], size=size, seed=seed, **config)
         else:
+            strange = [name for name in config if name not in names]
+            if strange:
+                raise Refuse(422, f"`{strange[0]}` is none of the tasks; settings go by their names where they are mixed")
             specs = [DatasetSpec(name=name, weight=1.0, config=config.get(name, {})) for name in names]
             dataset = reasoning_gym.create_dataset("composite", size=size, seed=seed, datasets=specs)
         return {"rows": [row(dataset[index]) for index in range(start, start + count)]}
     except absent.Absent as error:
         raise Refuse(422, f"the task cannot be generated here: {error}") from None
-    except (TypeError, AssertionError) as error:
+    except (TypeError, AttributeError, ValueError, AssertionError) as error:
+        # What is wrong with the settings shows in the library, in one of these ways.
         raise Refuse(422, f"the task cannot be generated: {error}") from None
 
 
@@ -76,5 +86,5 @@ def working() -> list[str]:
 
 
 def warm_up() -> None:
-    """Loads what datasets load when they are first used."""
-    working()
+    """Loads what datasets load when they are first used, and notes which can be made."""
+    _known.extend(working())

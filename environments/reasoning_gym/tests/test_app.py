@@ -33,7 +33,22 @@ def test_rows_follow_from_the_seed_and_can_be_asked_for_in_parts():
 
 
 @pytest.mark.parametrize(
-    "change", [{"task": "no_such"}, {"task": ""}, {"size": -1}, {"count": 7}, {"seed": "x"}, {"config": {"no_such": 1}}]
+    "change",
+    [
+        {"task": "no_such"},
+        {"task": ""},
+        {"task": "gcd,no_such"},
+        {"task": "gcd,lcm", "config": {"chain_sum": {}}},
+        {"task": "gcd,lcm", "config": {"gcd": 3}},
+        {"size": -1},
+        {"count": 7},
+        {"seed": "x"},
+        {"config": {"no_such": 1}},
+        {"config": {"min_numbers": 9}},
+        {"config": {"min_numbers": "x"}},
+        {"config": []},
+        {"config": [1]},
+    ],
 )
 def test_what_cannot_be_generated_is_refused(change):
     asked = {"task": "gcd", "size": 6, "seed": 5, "start": 0, "count": 6, **change}
@@ -61,6 +76,12 @@ def test_parts_of_an_input_are_no_answer():
     response = {"output": [{"type": "message", "content": [{"type": "input_text", "text": "12"}]}]}
     with pytest.raises(Fault):
         Instance(app.ReasoningGym).verify({**ROW, "response": response})
+
+
+def test_a_task_that_is_misspelt_gets_a_proposal():
+    asked = {"task": "chain_sums", "size": 1, "seed": 5, "start": 0, "count": 1}
+    with pytest.raises(Refuse, match="did you mean `chain_sum`"):
+        Instance(app.ReasoningGym).call_tool(generate.TOOL, asked)
 
 
 def test_plain_text_as_the_content_of_a_message_is_read():

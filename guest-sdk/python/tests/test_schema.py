@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 import enum
+import sys
+import typing
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NewType, NotRequired, TypedDict
 
 import pytest
 
-from gym_host_sdk.convert import Misfit, convert
+from gym_host_sdk.convert import Misfit, Reading, convert
 from gym_host_sdk.schema import ROW, STRICT, fields_schema, not_strict, schema_of, sections
 
 
@@ -115,7 +118,7 @@ def test_a_dict_takes_all_fields():
 
 def test_a_map_among_arguments_is_not_strict():
     inner = {"type": "object", "properties": {"m": schema_of(dict[str, int], STRICT)}, "additionalProperties": False}
-    assert not_strict(inner) == "`m` of the arguments takes members of any name"
+    assert not_strict(inner).startswith("`m` of the arguments takes members of any name; declare them with")
     assert not_strict(schema_of(Inner, STRICT)) is None
 
 
@@ -172,3 +175,59 @@ def test_docstrings_are_split():
     )
     assert text == "First line.\n\nMore."
     assert arguments == {"city": "The city, in English.", "size": "How many."}
+
+
+@dataclass
+class Point:
+    x: int
+    unit: str = "cm"
+    tags: list[str] = field(default_factory=list)
+    note: Any = "none"
+
+
+class Named(TypedDict):
+    name: str
+    colour: NotRequired[str]
+
+
+def test_fields_of_arguments_with_a_default_take_null_and_get_it_then():
+    def strict(kind):
+        return schema_of(kind, STRICT)["properties"]
+
+    assert strict(Point)["unit"] == {"type": ["string", "null"]}
+    assert strict(Point)["tags"] == {"type": ["array", "null"], "items": {"type": "string"}}
+    assert strict(Point)["note"] == {}
+    assert schema_of(Point, STRICT)["required"] == ["x", "unit", "tags", "note"]
+    assert strict(Named)["colour"] == {"type": ["string", "null"]}
+    given = {"x": 1, "unit": None, "tags": None, "note": None}
+    assert convert(list[Point], [given], Reading.ARGUMENTS) == [Point(1, "cm", [], None)]
+    assert convert(Named, {"name": "a", "colour": None}, Reading.ARGUMENTS) == {"name": "a"}
+    with pytest.raises(Misfit):
+        convert(Point, {**given, "x": None}, Reading.ARGUMENTS)
+    # In a row null is null.
+    with pytest.raises(Misfit):
+        convert(Point, given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "schema", "given", "read"),
+    [
+        (Sequence[int], {"type": "array", "items": {"type": "integer"}}, [1, 2], [1, 2]),
+        (typing.Sequence[str], {"type": "array", "items": {"type": "string"}}, ["a"], ["a"]),
+        (Iterable, {"type": "array", "items": {}}, [1, "a"], [1, "a"]),
+        (Mapping[str, int], {"type": "object", "additionalProperties": {"type": "integer"}}, {"a": 1}, {"a": 1}),
+    ],
+)
+def test_abstract_collections_are_lists_and_dictionaries(kind, schema, given, read):
+    assert schema_of(kind, ROW) == schema
+    assert convert(kind, given) == read
+    with pytest.raises(Misfit):
+        convert(kind, 3)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the statement `type` is newer")
+def test_an_alias_is_what_it_stands_for():
+    scope: dict[str, Any] = {}
+    exec("type Numbers = list[int]", scope)
+    assert schema_of(scope["Numbers"] | None, ROW) == {"type": ["array", "null"], "items": {"type": "integer"}}
+    assert convert(scope["Numbers"], [1]) == [1]

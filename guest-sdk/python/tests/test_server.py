@@ -405,3 +405,13 @@ def test_the_hosts_random_numbers_are_the_hosts():
     state = first ^ ((second << 32 | second >> 32) & mask)
     assert SplitMix64(0, 1).next() == mixed((state + golden) & mask)
     assert SplitMix64(9, 2).bytes(11) == SplitMix64(9, 2).bytes(16)[:11]
+
+
+def test_several_things_are_asked_at_once():
+    untyped = Response({"output": [{"role": "assistant", "content": "x"}]})
+    host = TestHost(models={"judge": ["a", ModelFailure("status", status=503), untyped, "b"]})
+    replies = Context(host).respond_all("judge", [{"input": str(number)} for number in range(5)], pause=1)
+    said = [reply.output_text() if isinstance(reply, Response) else reply.kind for reply in replies]
+    assert said == ["a", "status", "unreadable", "b", "unavailable"]
+    assert [request["input"] for request in host.requests["judge"]] == ["0", "1", "2", "3", "4"]
+    assert [reply.kind for reply in Context(host).respond_all("other", [{}])] == ["unknown-server"]

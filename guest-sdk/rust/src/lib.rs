@@ -84,7 +84,6 @@ mod metrics;
 mod network;
 pub mod pattern;
 mod program;
-pub mod prompt;
 pub mod python;
 mod response;
 mod rng;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use data::{DataCommand, ListArgs, PrepareArgs, PullArgs, PushArgs};
+pub(crate) use data::{DataCommand, GenerateArgs, ListArgs, PrepareArgs, PullArgs, PushArgs};
 pub(crate) use look::{ColourChoice, SHOW_HELP, ShowArgs, ViewArgs};
 pub(crate) use rollouts::{AggregateArgs, CollectArgs, CollectOptions, EvalArgs, MergeArgs, ProfileArgs, ReverifyArgs};
 

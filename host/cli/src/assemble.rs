@@ -49,7 +49,8 @@ pub(crate) enum Resources {
 }
 
 impl Resources {
-    fn port(&self) -> Arc<dyn ResourcesServer> {
+    /// The server, wherever it is.
+    pub(crate) fn port(&self) -> Arc<dyn ResourcesServer> {
         match self {
             Self::Here(service) => Arc::new(service.clone()),
             Self::Elsewhere(server) => Arc::clone(server),

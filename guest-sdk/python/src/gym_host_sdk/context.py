@@ -7,7 +7,7 @@ import random as _random
 from typing import Any, Protocol
 
 from .code import Process, Program, Run, Running
-from .convert import Misfit, convert, unknown_members
+from .convert import Misfit, Reading, convert, unknown_members
 from .failure import Fault, ModelFailure
 from .json_text import read_json, to_json
 from .network import Channel, ChannelEnd, HttpReply, HttpRequest
@@ -45,6 +45,8 @@ class Host(Protocol):
 
     def respond(self, server: str, request: str) -> str: ...
 
+    def respond_all(self, server: str, requests: list[str], pause_ms: int) -> list[str | ModelFailure]: ...
+
     def run_code(self, runner: str, program: Program) -> Run: ...
 
     def start_code(self, runner: str, program: Program) -> tuple[Running, Run]: ...
@@ -78,7 +80,7 @@ class Context:
         if self._config is None:
             self._config = read_json(self._host.config())
         try:
-            self._typed[kind] = convert(kind, self._config, lax=True)
+            self._typed[kind] = convert(kind, self._config, Reading.SETTINGS)
         except Misfit as error:
             raise Fault(f"failed to read the configuration: {error}") from None
         return self._typed[kind]
@@ -97,18 +99,22 @@ class Context:
         """Asks a model server for a response. `server` is the name in a reference `{type: responses_api_models, name: …}`
         of this server's configuration; no other can be reached. `request` is as for `POST /v1/responses`. Raises
         `ModelFailure`."""
-        reply = self._host.respond(server, to_json(request))
-        try:
-            value = read_json(reply)
-        except ValueError as error:
-            raise ModelFailure("unreadable", str(error)) from None
-        if not isinstance(value, dict) or not isinstance(value.get("output"), list):
-            raise ModelFailure("unreadable", "it has no list `output`")
-        response = Response(value)
-        # NeMo Gym does not take such an answer for a Response either.
-        if not all(isinstance(item.member("type"), str) for item in response.output):
-            raise ModelFailure("unreadable", "an item of `output` has no type")
-        return response
+        return _readable(self._host.respond(server, to_json(request)))
+
+    def respond_all(
+        self, server: str, requests: list[dict[str, Any]], *, pause: float = 0.0
+    ) -> list[Response | ModelFailure]:
+        """Asks a model server several things at once, which takes as long as the slowest of them. What comes of each is in
+        the order of the requests: a response, or why there is none. Before anything is asked, `pause` seconds of real time
+        pass, for those who ask again."""
+        replies = self._host.respond_all(server, [to_json(request) for request in requests], max(int(pause * 1000), 0))
+        found: list[Response | ModelFailure] = []
+        for reply in replies:
+            try:
+                found.append(reply if isinstance(reply, ModelFailure) else _readable(reply))
+            except ModelFailure as failure:
+                found.append(failure)
+        return found
 
     def run_code(self, program: Program | str, *, runner: str = "python") -> Run:
         """Runs a program that nobody trusts in an instance of its own: it shares no memory with the environment and none
@@ -178,3 +184,17 @@ class Context:
     def error(self, message: str) -> None:
         """Writes an error. It has no other effect: raise a `Fault` to end the call."""
         self._host.log(Level.ERROR, message)
+
+
+def _readable(reply: str) -> Response:
+    try:
+        value = read_json(reply)
+    except ValueError as error:
+        raise ModelFailure("unreadable", str(error)) from None
+    if not isinstance(value, dict) or not isinstance(value.get("output"), list):
+        raise ModelFailure("unreadable", "it has no list `output`")
+    response = Response(value)
+    # NeMo Gym does not take such an answer for a Response either.
+    if not all(isinstance(item.member("type"), str) for item in response.output):
+        raise ModelFailure("unreadable", "an item of `output` has no type")
+    return response

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON values as values of the types that an environment declares."""
 
+import collections.abc
 import dataclasses
 import enum
 import functools
@@ -9,16 +10,25 @@ import typing
 from typing import Any
 
 
+class Reading(enum.Enum):
+    """How JSON is read."""
+
+    #: Values have their types.
+    EXACT = "exact"
+    #: As pydantic reads settings: texts of flags and numbers are flags and numbers (values of a command line are texts),
+    #: flags are numbers, and 0 and 1 are flags.
+    SETTINGS = "settings"
+    #: Arguments of a tool: where there is a default, null asks for it.
+    ARGUMENTS = "arguments"
+
+
 class Misfit(ValueError):
     """A value that does not fit its type."""
 
 
-def convert(kind: Any, value: Any, *, lax: bool = False) -> Any:
-    """`value`, read from JSON, as a `kind`. Raises `Misfit` with the place of what does not fit.
-
-    With `lax` it is read as pydantic reads settings: texts of flags and numbers are flags and numbers (values of a command
-    line are texts), flags are numbers, and 0 and 1 are flags."""
-    return _reader(kind, lax)(value, "")
+def convert(kind: Any, value: Any, reading: Reading = Reading.EXACT) -> Any:
+    """`value`, read from JSON, as a `kind`. Raises `Misfit` with the place of what does not fit."""
+    return _reader(kind, reading)(value, "")
 
 
 def unknown_members(kind: Any, value: Any) -> list[str]:
@@ -51,14 +61,27 @@ def is_union(kind: Any) -> bool:
 
 
 def bare(kind: Any) -> Any:
-    """A type without `Annotated`, `Required`, `NotRequired` around it, and the base of a `NewType`."""
+    """A type without `Annotated`, `Required`, `NotRequired` around it, the base of a `NewType`, what an alias stands for;
+    abstract sequences are lists, and abstract mappings dictionaries."""
     while True:
-        if typing.get_origin(kind) in (typing.Annotated, typing.Required, typing.NotRequired):
+        origin = typing.get_origin(kind)
+        if origin in (typing.Annotated, typing.Required, typing.NotRequired):
             kind = typing.get_args(kind)[0]
         elif isinstance(kind, typing.NewType):
             kind = kind.__supertype__
+        elif isinstance(kind, getattr(typing, "TypeAliasType", ())):
+            kind = kind.__value__
+        elif origin in _ABSTRACT or isinstance(kind, type) and kind in _ABSTRACT:
+            concrete = _ABSTRACT[origin or kind]
+            kind = concrete[typing.get_args(kind)] if typing.get_args(kind) else concrete
         else:
             return kind
+
+
+_ABSTRACT: dict[Any, Any] = {
+    **dict.fromkeys((collections.abc.Sequence, collections.abc.Collection, collections.abc.Iterable), list),
+    collections.abc.Mapping: dict,
+}
 
 
 def _fail(at: str, expected: str, value: Any) -> typing.NoReturn:
@@ -66,37 +89,37 @@ def _fail(at: str, expected: str, value: Any) -> typing.NoReturn:
     raise Misfit(f"`{at or 'the body'}` should be {expected} and is {found}")
 
 
-def _reader(kind: Any, lax: bool) -> Any:
+def _reader(kind: Any, reading: Reading) -> Any:
     """The function that reads a type: `reader(value, place)`."""
-    return _make_reader(bare(kind), lax)
+    return _make_reader(bare(kind), reading)
 
 
 @functools.lru_cache(maxsize=None)
-def _make_reader(kind: Any, lax: bool) -> Any:
+def _make_reader(kind: Any, reading: Reading) -> Any:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if kind in (Any, object):
         return lambda value, at: value
     if kind in (None, type(None)):
         return _exact((type(None),), "null")
     if kind is bool:
-        return _flag if lax else _exact((bool,), "a boolean")
+        return _flag if reading is Reading.SETTINGS else _exact((bool,), "a boolean")
     if kind is int:
-        return _lax_whole if lax else _whole
+        return _lax_whole if reading is Reading.SETTINGS else _whole
     if kind is float:
-        return _lax_number if lax else _number
+        return _lax_number if reading is Reading.SETTINGS else _number
     if kind is str:
         return _exact((str,), "a string")
     if kind is dict or (origin is dict and not args):
         return _exact((dict,), "an object")
     if origin is dict:
-        item = _reader(args[1], lax)
+        item = _reader(args[1], reading)
         return lambda value, at: {
             name: item(inner, f"{at}.{name}") for name, inner in _checked(value, dict, at, "an object").items()
         }
     if kind in (list, set, tuple, frozenset):
         return lambda value, at: kind(_checked(value, list, at, "a list"))
     if origin in (list, set, frozenset) or (origin is tuple and args[1:] == (...,)):
-        item = _reader(args[0], lax)
+        item = _reader(args[0], reading)
         return lambda value, at: origin(
             item(inner, f"{at}.{index}") for index, inner in enumerate(_checked(value, list, at, "a list"))
         )
@@ -105,9 +128,9 @@ def _make_reader(kind: Any, lax: bool) -> Any:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return functools.partial(_one_of, {member.value: member for member in kind})
     if is_union(kind):
-        return functools.partial(_any_of, [_reader(option, lax) for option in args])
+        return functools.partial(_any_of, [_reader(option, reading) for option in args])
     if typing.is_typeddict(kind) or dataclasses.is_dataclass(kind):
-        return _Fields(kind, lax)
+        return _Fields(kind, reading)
     raise TypeError(f"`{kind}` cannot be read from JSON; use a dataclass, or `Any` for any value")
 
 
@@ -200,10 +223,11 @@ def _any_of(options: list[Any], value: Any, at: str) -> Any:
 class _Fields:
     """Reads an object as a dataclass or a `TypedDict`. Members that are not declared are dropped."""
 
-    def __init__(self, kind: Any, lax: bool) -> None:
+    def __init__(self, kind: Any, reading: Reading) -> None:
         self._kind = kind
-        self._lax = lax
+        self._reading = reading
         self._fields: list[tuple[str, Any, bool]] | None = None
+        self._asks: set[str] = set()
 
     def __call__(self, value: Any, at: str) -> Any:
         if not isinstance(value, dict):
@@ -211,13 +235,17 @@ class _Fields:
         if self._fields is None:
             # Here, not in the constructor: a type may hold itself.
             self._fields = [
-                (name, _reader(kind, self._lax), default is not dataclasses.MISSING or _takes_none(kind))
+                (name, _reader(kind, self._reading), default is not dataclasses.MISSING or _takes_none(kind))
                 for name, kind, default in fields_of(self._kind)
             ]
+            if self._reading is Reading.ARGUMENTS:
+                self._asks = {n for n, kind, default in fields_of(self._kind) if asks_with_null(kind, default)}
         is_dict = typing.is_typeddict(self._kind)
         read = {}
         for name, reader, optional in self._fields:
             place = f"{at}.{name}" if at else name
+            if name in self._asks and value.get(name) is None:
+                continue
             if name in value:
                 read[name] = reader(value[name], place)
             elif not optional:
@@ -225,6 +253,11 @@ class _Fields:
             elif not is_dict and _has_no_default(self._kind, name):
                 read[name] = None
         return read if is_dict else self._kind(**read)
+
+
+def asks_with_null(kind: Any, default: Any) -> bool:
+    """Whether null, as an argument, asks for this default, and is no value itself."""
+    return default is not dataclasses.MISSING and not _takes_none(kind) and bare(kind) not in (Any, object, None, type(None))
 
 
 def _takes_none(kind: Any) -> bool:

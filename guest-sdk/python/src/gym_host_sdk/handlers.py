@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 from .attempt import Attempt
 from .context import Context
-from .convert import Misfit, convert
+from .convert import Misfit, Reading, convert
 from .failure import unfit
 
 #: The markers and what they mean.
@@ -146,7 +146,7 @@ class Handler:
                 read[value.name] = value.default
                 continue
             try:
-                read[value.name] = convert(value.hint, given)
+                read[value.name] = convert(value.hint, given, Reading.ARGUMENTS)
             except Misfit as error:
                 reason = f"`{value.name}` is missing" if value.name not in arguments else str(error)
                 raise unfit(reason.replace("`the body`", f"`{value.name}`")) from None

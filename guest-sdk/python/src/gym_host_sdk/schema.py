@@ -12,7 +12,7 @@ import inspect
 import typing
 from typing import Any
 
-from .convert import bare, fields_of, is_union
+from .convert import asks_with_null, bare, fields_of, is_union
 from .json_text import to_json
 
 #: Arguments of a tool, in the strict mode of function calling: every property required, optional ones nullable, no
@@ -73,6 +73,8 @@ def object_schema(fields: list[tuple[str, Any, Any, str]], style: str) -> dict[s
     required = []
     for name, hint, default, description in fields:
         schema = schema_of(hint, style)
+        if style == STRICT and asks_with_null(hint, default):
+            schema = _nullable(schema)
         if default is dataclasses.MISSING and style == ROW and _takes_null(schema):
             default = None
         if default is dataclasses.MISSING or style == STRICT:
@@ -130,7 +132,8 @@ def _union(options: tuple[Any, ...], style: str) -> dict[str, Any]:
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
     if "anyOf" in schema:
-        schema["anyOf"].append({"type": "null"})
+        if {"type": "null"} not in schema["anyOf"]:
+            schema["anyOf"].append({"type": "null"})
         return schema
     kinds = schema.get("type")
     if isinstance(kinds, str) and kinds != "null":
@@ -159,7 +162,7 @@ def not_strict(schema: dict[str, Any], at: str = "the arguments") -> str | None:
     if kinds != "object" and not (isinstance(kinds, list) and "object" in kinds):
         return None
     if schema.get("additionalProperties") is not False:
-        return f"{at} takes members of any name"
+        return f"{at} takes members of any name; declare them with a dataclass or a `TypedDict`"
     inner = (not_strict(property, f"`{name}` of {at}") for name, property in schema["properties"].items())
     return next(filter(None, inner), None)
 

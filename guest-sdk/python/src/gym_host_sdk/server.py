@@ -135,8 +135,8 @@ class Server:
         """How attempts are driven."""
         return Style.GYMNASIUM if "step" in self.handlers else Style.TOOLS
 
-    def describe(self, cx: Context) -> Description:
-        """What the environment says of itself."""
+    def outline(self) -> Description:
+        """What the class says of the environment, whatever its configuration."""
         options = self.options
         description = Description(
             name=options["name"] or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.cls.__name__).lower(),
@@ -164,7 +164,12 @@ class Server:
             if isinstance(scores, dict):
                 scores = [Score(score, field) for score, field in scores.items()]
             description.metrics = PassMetrics(scores, options["answer_field"], options["subset_field"])
-        cx.check_config(options["config"])
+        return description
+
+    def describe(self, cx: Context) -> Description:
+        """What the environment says of itself."""
+        description = self.outline()
+        cx.check_config(self.options["config"])
         if "describe" in self.handlers:
             self.handlers["describe"].call(self.cls, None, cx, description)
         return description

@@ -118,6 +118,16 @@ class TestHost:
             return to_json(answer.raw)
         return to_json(Response.builder().message(answer).value())
 
+    def respond_all(self, server: str, requests: list[str], pause_ms: int) -> list[str | ModelFailure]:
+        """One after the other; tests do not wait."""
+        replies: list[str | ModelFailure] = []
+        for request in requests:
+            try:
+                replies.append(self.respond(server, request))
+            except ModelFailure as failure:
+                replies.append(failure)
+        return replies
+
     def run_code(self, runner: str, program: Program) -> Run:
         process, run = native_code.start(runner, program)
         process.close()

@@ -3,11 +3,10 @@
 
 use super::{
     Match, PatternError,
-    letters::fold,
+    letters::{fold, is_word},
     parse::Place,
     program::{Program, Step},
 };
-use crate::text::is_word;
 
 /// Steps that a search may take on any text, and for each character of it.
 const STEPS: usize = 400_000;

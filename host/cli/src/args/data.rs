@@ -16,6 +16,11 @@ pub(crate) enum DataCommand {
     /// that is there) and `<stem>_prepare.jsonl`, and in the output folder `<type>.jsonl` and `<type>_metrics.json`.
     #[command(after_help = PREPARE_HELP)]
     Prepare(PrepareArgs),
+    /// Make rows with an environment that can: `reasoning_gym` makes them from a seed.
+    ///
+    /// The rows are made inside the environment's component. Equal task, size, seed and settings give equal files.
+    #[command(after_help = GENERATE_HELP)]
+    Generate(GenerateArgs),
     /// Send a file to a registry of datasets or to a folder.
     ///
     /// What is there already is not sent again; an upload to the Hugging Face hub that was cut off goes on where it
@@ -31,6 +36,38 @@ pub(crate) enum DataCommand {
     /// Show what a registry of datasets has: datasets, versions, files.
     #[command(after_help = PLACES_HELP)]
     List(ListArgs),
+}
+
+const GENERATE_HELP: &str = "\
+Example:
+  gym-host data generate reasoning_gym --task chain_sum,gcd --size 500 --seed 42 --output train.jsonl";
+
+#[derive(Args)]
+pub(crate) struct GenerateArgs {
+    /// The environment: its name, or the path of its folder.
+    #[arg(value_name = "NAME|DIR")]
+    pub environment: String,
+    /// What to make, as the environment calls it. Several are mixed. Repeatable.
+    #[arg(short, long = "task", visible_alias = "tasks", value_name = "TASK", value_delimiter = ',', required = true)]
+    pub tasks: Vec<String>,
+    /// How many rows.
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub size: u64,
+    /// What chance follows from.
+    #[arg(long, value_name = "SEED", default_value_t = 42)]
+    pub seed: u32,
+    /// Settings of the task, as a JSON object; where several are mixed, an object of settings for each by name.
+    #[arg(long = "settings", visible_alias = "config", value_name = "JSON", default_value = "{}")]
+    pub settings: String,
+    /// The file to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Overwrite a file that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// The result as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 const PLACES_HELP: &str = "\

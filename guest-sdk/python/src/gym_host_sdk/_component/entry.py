@@ -34,13 +34,11 @@ class ComponentHost:
         try:
             return host.respond(_sound(server), request)
         except Err as error:
-            reason = error.value
-            if isinstance(reason, types.ModelFailure_UnknownServer):
-                raise ModelFailure("unknown-server", reason.value) from None
-            if isinstance(reason, types.ModelFailure_Status):
-                status, body = reason.value
-                raise ModelFailure("status", status=status, body=body) from None
-            raise ModelFailure("unavailable", reason.value) from None
+            raise _model_failure(error) from None
+
+    def respond_all(self, server: str, requests: list[str], pause_ms: int) -> list[str | ModelFailure]:
+        replies = host.respond_all(_sound(server), requests, pause_ms)
+        return [_model_failure(reply) if isinstance(reply, Err) else reply.value for reply in replies]
 
     def run_code(self, runner: str, program: Program) -> Run:
         try:
@@ -106,6 +104,16 @@ class ComponentProcess:
         if self._process is not None:
             self._process.__exit__(None, None, None)
             self._process = None
+
+
+def _model_failure(error: Err) -> ModelFailure:
+    reason = error.value
+    if isinstance(reason, types.ModelFailure_UnknownServer):
+        return ModelFailure("unknown-server", reason.value)
+    if isinstance(reason, types.ModelFailure_Status):
+        status, body = reason.value
+        return ModelFailure("status", status=status, body=body)
+    return ModelFailure("unavailable", reason.value)
 
 
 class ComponentChannel:
@@ -210,6 +218,7 @@ def load(project: dict[str, Any]) -> type:
     for handler in [*environment.handlers.values(), *environment.tools.values(), *environment.build_steps]:
         # Mistakes in signatures show now.
         _ = handler.values, handler.task
+    environment.outline()
     for handler in environment.build_steps:
         handler.call(environment.cls, None, None)
     return ResourcesServer
