@@ -17,6 +17,7 @@ mod data;
 mod environments;
 mod help;
 mod isolation;
+mod math;
 mod mistakes;
 mod openenv;
 mod python;

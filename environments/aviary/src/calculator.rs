@@ -3,21 +3,21 @@
 
 use std::rc::Rc;
 
-use gym_env::{Fault, Schema};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-
-use crate::{
-    config::Config,
-    expression::{evaluate, plain},
+use gym_env::{
+    Fault, Schema,
+    python::{Value, float},
 };
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+use crate::{config::Config, expression::evaluate};
 
 /// A line of the problems' file.
 #[derive(Debug, Deserialize)]
 struct Line {
     question: String,
     /// A number, or a text that ends in `#### ` and a number, as in GSM8K.
-    answer: Value,
+    answer: Json,
 }
 
 /// A problem that is being worked on.
@@ -26,7 +26,6 @@ pub(crate) struct Problem {
     pub(crate) question: String,
     answer: f64,
     config: Rc<Config>,
-    is_over: bool,
 }
 
 /// What a call led to.
@@ -37,17 +36,18 @@ pub(crate) struct Effect {
     pub(crate) done: bool,
 }
 
-#[derive(Deserialize, Schema)]
+#[derive(Schema)]
+#[allow(dead_code, reason = "what the model is told of the arguments")]
 struct Calculation {
     /// An arithmetic expression in Python's notation, for example `(3 + 4) * 2.5`.
     expr: String,
 }
 
-#[derive(Deserialize, Schema)]
+#[derive(Schema)]
+#[allow(dead_code, reason = "what the model is told of the arguments")]
 struct Answer {
     /// The answer: a number without a unit.
-    #[schema(json = r#"{"type": "string"}"#)]
-    answer: Value,
+    answer: String,
 }
 
 #[derive(Serialize)]
@@ -55,12 +55,12 @@ struct Tool {
     r#type: &'static str,
     name: &'static str,
     description: &'static str,
-    parameters: Value,
+    parameters: Json,
     strict: bool,
 }
 
 /// The tools, as they are given to the model.
-pub(crate) fn tools() -> Value {
+pub(crate) fn tools() -> Json {
     let tool = |name, description, parameters| Tool { r#type: "function", name, description, parameters, strict: true };
     let style = gym_env::SchemaStyle::Strict;
     json!([
@@ -75,49 +75,60 @@ impl Problem {
         let line: Line =
             serde_json::from_str(line).map_err(|error| Fault::new(format!("a problem cannot be read: {error}")))?;
         let answer = match &line.answer {
-            Value::Number(number) => number.as_f64(),
-            Value::String(text) => number(text.rsplit("####").next().unwrap_or_default().replace(',', "").as_str()),
+            Json::Number(number) => number.as_f64(),
+            Json::String(text) => float(&text.rsplit("####").next().unwrap_or_default().replace(',', "")),
             _ => None,
         };
         let answer = answer.filter(|answer| answer.is_finite());
         let answer = answer.ok_or_else(|| Fault::new("a problem's answer is not a number"))?;
-        Ok(Self { question: line.question, answer, config, is_over: false })
+        Ok(Self { question: line.question, answer, config })
     }
 
-    /// Does one call.
-    pub(crate) fn call(&mut self, name: &str, arguments: &Value) -> Effect {
-        if self.is_over {
-            return Effect { output: "The problem is over.".to_owned(), reward: 0.0, done: true };
-        }
-        let effect = match name {
-            "calculator" => match Calculation::deserialize(arguments) {
-                Ok(Calculation { expr }) => match evaluate(&expr) {
-                    Ok(output) => Effect { output, reward: self.config.tool_success_reward, done: false },
-                    Err(reason) => self.failure(format!("Error using calculator: {reason}.")),
-                },
-                Err(_) => self.failure("Error using calculator: `expr` must be a text.".to_owned()),
-            },
-            "submit_answer" => match Answer::deserialize(arguments).ok().and_then(|given| as_number(&given.answer)) {
-                Some(answer) => self.grade(answer),
-                None => self.failure("Error: the answer is not a number.".to_owned()),
-            },
-            _ => self.failure(format!("Error: there is no tool `{name}`.")),
+    /// Does the calls of one answer, in order: what they led to, those of unknown tools last. Those are nothing to read
+    /// and cost nothing, unless no other call is among them.
+    pub(crate) fn call(&self, calls: &[(String, Value)]) -> Vec<(usize, Effect)> {
+        let (known, unknown): (Vec<_>, Vec<_>) = calls
+            .iter()
+            .enumerate()
+            .partition(|(_, (name, _))| matches!(name.as_str(), "calculator" | "submit_answer"));
+        let alone = known.is_empty();
+        let nothing = |index| match alone {
+            true => (index, self.failure(String::new())),
+            false => (index, Effect { output: String::new(), reward: 0.0, done: false }),
         };
-        self.is_over |= effect.done;
-        effect
+        let done = known.into_iter().map(|(index, (name, arguments))| match name.as_str() {
+            "calculator" => (index, self.calculate(arguments)),
+            _ => (index, self.grade(arguments)),
+        });
+        done.chain(unknown.into_iter().map(|(index, _)| nothing(index))).collect()
     }
 
     /// What comes of an answer without any call.
-    pub(crate) fn silence(&mut self) -> Effect {
+    pub(crate) fn silence(&self) -> Effect {
         self.failure("You must call one of the tools: calculator or submit_answer.".to_owned())
     }
 
-    fn grade(&self, answer: f64) -> Effect {
-        let off = (answer - self.answer).abs() / (self.answer.abs() + 1e-8);
-        let (output, reward) = if off < self.config.rel_tol {
-            ("Correct!", self.config.correct_reward)
-        } else {
-            ("Incorrect.", self.config.incorrect_reward)
+    fn calculate(&self, arguments: &Value) -> Effect {
+        match arguments.get("expr").and_then(Value::as_text).map(evaluate) {
+            Some(Ok(output)) => Effect { output, reward: self.config.tool_success_reward, done: false },
+            Some(Err(reason)) => self.failure(format!("Error using calculator: {reason}.")),
+            None => self.failure("Error using calculator: `expr` must be a text.".to_owned()),
+        }
+    }
+
+    /// The end, whether the answer is right, wrong or no number.
+    fn grade(&self, arguments: &Value) -> Effect {
+        let answer = arguments.get("answer").and_then(|answer| match answer {
+            Value::Text(text) => float(text),
+            answer => answer.as_number(),
+        });
+        let right = answer.map(|answer| {
+            (answer - self.answer).abs() / (self.answer.abs() + self.config.rel_tol) < self.config.rel_tol
+        });
+        let (output, reward) = match right {
+            Some(true) => ("True", self.config.correct_reward),
+            Some(false) => ("False", self.config.incorrect_reward),
+            None => ("False", self.config.tool_failure_reward),
         };
         Effect { output: output.to_owned(), reward, done: true }
     }
@@ -127,72 +138,85 @@ impl Problem {
     }
 }
 
-fn as_number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Number(value) => value.as_f64(),
-        Value::String(text) => number(text),
-        _ => None,
-    }
-}
-
-/// A number as Python's `float` reads it.
-fn number(text: &str) -> Option<f64> {
-    plain(text.trim())?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn problem(answer: Value) -> Problem {
+    fn problem(answer: Json) -> Problem {
         Problem::read(&json!({"question": "How many?", "answer": answer}).to_string(), Rc::default()).unwrap()
+    }
+
+    fn call(problem: &Problem, calls: &[(&str, &str)]) -> Vec<(usize, Effect)> {
+        let calls: Vec<_> = calls
+            .iter()
+            .map(|(name, arguments)| ((*name).to_owned(), gym_env::python::loads(arguments).unwrap()))
+            .collect();
+        problem.call(&calls)
     }
 
     #[test]
     fn answers_are_compared_within_the_tolerance() {
         for (gold, given, right) in [
-            (json!(12), json!("12"), true),
-            (json!(12), json!(" 12.0 "), true),
-            (json!(12), json!(12), true),
-            (json!(12), json!("1.2e1"), true),
-            (json!(12), json!("12.001"), true),
-            (json!(12), json!("12.0013"), false),
-            (json!(12), json!("-12"), false),
-            (json!(12), json!("nan"), false),
-            (json!(12), json!("inf"), false),
-            (json!("so it is #### 1,200"), json!("1200"), true),
-            (json!("0.25"), json!("0.25"), true),
-            (json!(0), json!("0"), true),
-            (json!(0), json!("0.001"), false),
+            (json!(12), "\"12\"", true),
+            (json!(12), "\" 12.0 \"", true),
+            (json!(12), "12", true),
+            (json!(1), "true", true),
+            (json!(12), "\"1.2e1\"", true),
+            (json!(1200), "\"1_200\"", true),
+            (json!(12), "\"12.001\"", true),
+            (json!(12), "\"12.0013\"", false),
+            (json!(12), "\"-12\"", false),
+            (json!(12), "\"nan\"", false),
+            (json!(12), "\"inf\"", false),
+            (json!(12), "NaN", false),
+            (json!("so it is #### 1,200"), "\"1200\"", true),
+            (json!("0.25"), "\"0.25\"", true),
+            (json!(0), "\"0\"", true),
+            // The tolerance is added to the right answer's size, so that 0 has one too: less than 0.0001 of 0.0001.
+            (json!(0), "0.000000009", true),
+            (json!(0), "\"0.000000011\"", false),
+            (json!(0), "\"0.001\"", false),
         ] {
-            let effect = problem(gold.clone()).call("submit_answer", &json!({"answer": given}));
-            assert_eq!((effect.reward, effect.done), (if right { 1.0 } else { 0.0 }, true), "{given} for {gold}");
+            let effects = call(&problem(gold.clone()), &[("submit_answer", &format!("{{\"answer\":{given}}}"))]);
+            let (output, reward) = if right { ("True", 1.0) } else { ("False", 0.0) };
+            assert_eq!(effects, [(0, Effect { output: output.to_owned(), reward, done: true })], "{given} for {gold}");
         }
     }
 
     #[test]
     fn a_call_that_cannot_be_done_is_the_end() {
         for (name, arguments) in [
-            ("calculator", json!({"expr": "1 +"})),
-            ("calculator", json!({"expr": 3})),
-            ("calculator", json!([])),
-            ("submit_answer", json!({"answer": "twelve"})),
-            ("submit_answer", json!({"answer": "1,200"})),
-            ("submit_answer", json!({})),
-            ("ask_a_friend", json!({})),
+            ("calculator", r#"{"expr": "1 +"}"#),
+            ("calculator", r#"{"expr": 3}"#),
+            ("calculator", "[]"),
+            ("submit_answer", r#"{"answer": "twelve"}"#),
+            ("submit_answer", r#"{"answer": "1,200"}"#),
+            ("submit_answer", r#"{"answer": null}"#),
+            ("submit_answer", "{}"),
+            ("ask_a_friend", "{}"),
         ] {
-            let mut problem = problem(json!(12));
-            let effect = problem.call(name, &arguments);
-            assert_eq!((effect.reward, effect.done), (-1.0, true), "{name} {arguments}");
-            assert_eq!(problem.call("submit_answer", &json!({"answer": "12"})).reward, 0.0, "the problem is over");
+            let effects = call(&problem(json!(12)), &[(name, arguments)]);
+            assert_eq!((effects[0].1.reward, effects[0].1.done), (-1.0, true), "{name} {arguments}");
         }
     }
 
     #[test]
-    fn a_calculation_costs_nothing() {
-        let mut problem = problem(json!(12));
-        let effect = problem.call("calculator", &json!({"expr": "3 * 4"}));
-        assert_eq!(effect, Effect { output: "12".to_owned(), reward: 0.0, done: false });
+    fn an_answer_is_the_end_even_if_failures_are_not() {
+        let config = Config { done_on_failure: false, ..Config::default() };
+        let problem = Problem::read(r#"{"question":"How many?","answer":12}"#, Rc::new(config)).unwrap();
+        let effects =
+            call(&problem, &[("submit_answer", r#"{"answer": "twelve"}"#), ("calculator", r#"{"expr": ""}"#)]);
+        assert_eq!((effects[0].1.done, effects[1].1.done), (true, false));
+    }
+
+    #[test]
+    fn unknown_tools_come_last_and_cost_something_only_if_no_other_is_called() {
+        let (unknown, sum) = (("ask", "{}"), ("calculator", r#"{"expr": "3 * 4"}"#));
+        let effects = call(&problem(json!(12)), &[unknown, sum]);
+        assert_eq!(effects[0], (1, Effect { output: "12".to_owned(), reward: 0.0, done: false }));
+        assert_eq!(effects[1], (0, Effect { output: String::new(), reward: 0.0, done: false }));
+        let rewards: Vec<f64> = call(&problem(json!(12)), &[unknown, unknown]).iter().map(|(_, e)| e.reward).collect();
+        assert_eq!(rewards, [-1.0, -1.0]);
     }
 
     #[test]

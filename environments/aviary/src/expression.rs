@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The calculator: arithmetic as Python writes it. Whole numbers are exact up to 128 bits, `/` gives a float, `//` and
-//! `%` round down, `**` binds to the right and tighter than a sign before it.
+//! The calculator: arithmetic as Python writes it, with `abs`, `round`, `min` and `max`. Whole numbers are exact up to 128
+//! bits, `/` gives a float, `//` and `%` round down, `**` binds to the right and tighter than a sign before it.
 
-use gym_env::python::repr_float;
+use gym_env::{python::repr_float, text::strip};
 
 /// Characters of an expression.
 const MAX_LENGTH: usize = 4096;
 /// Brackets, signs and powers within each other.
-const MAX_DEPTH: u32 = 64;
+const MAX_DEPTH: u32 = 200;
 
 /// A number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,13 +24,15 @@ pub(crate) type Reason = &'static str;
 const TOO_LARGE: Reason = "the number is too large";
 const BY_ZERO: Reason = "division by zero";
 const SYNTAX: Reason = "this is not an arithmetic expression";
+const ARGUMENTS: Reason = "the function does not take these numbers";
 
-/// The value of an expression as text. A float without a fraction is written as a whole number.
+/// The value of an expression as text. A float without a fraction is written as a whole number, an infinite one is an
+/// error, as it is where Python makes it an `int`.
 pub(crate) fn evaluate(expression: &str) -> Result<String, Reason> {
     if expression.len() > MAX_LENGTH {
         return Err("the expression is too long");
     }
-    let mut reader = Reader { rest: expression.trim(), depth: 0 };
+    let mut reader = Reader { rest: strip(expression), depth: 0, brackets: 0 };
     let value = reader.sum()?;
     reader.skip_space();
     if !reader.rest.is_empty() {
@@ -38,7 +40,9 @@ pub(crate) fn evaluate(expression: &str) -> Result<String, Reason> {
     }
     Ok(match value {
         Whole(value) => value.to_string(),
-        Float(value) if value.fract() == 0.0 && value.abs() < 1e16 => format!("{value:.0}").replace("-0", "0"),
+        Float(value) if value.is_infinite() => return Err(TOO_LARGE),
+        Float(0.0) => "0".to_owned(),
+        Float(value) if value.fract() == 0.0 => format!("{value:.0}"),
         Float(value) => repr_float(value),
     })
 }
@@ -46,11 +50,22 @@ pub(crate) fn evaluate(expression: &str) -> Result<String, Reason> {
 struct Reader<'a> {
     rest: &'a str,
     depth: u32,
+    /// How many brackets are open: lines may end inside of them only.
+    brackets: u32,
 }
 
 impl Reader<'_> {
     fn skip_space(&mut self) {
-        self.rest = self.rest.trim_start();
+        loop {
+            let inside = self.brackets > 0;
+            self.rest = self
+                .rest
+                .trim_start_matches(|c| matches!(c, ' ' | '\t' | '\u{c}') || (inside && matches!(c, '\n' | '\r')));
+            match self.rest.strip_prefix('#') {
+                Some(comment) => self.rest = &comment[comment.find('\n').unwrap_or(comment.len())..],
+                None => return,
+            }
+        }
     }
 
     /// The first of these that comes next. Longer ones come first.
@@ -113,15 +128,42 @@ impl Reader<'_> {
 
     fn atom(&mut self) -> Result<Number, Reason> {
         if self.take(&["("]).is_some() {
+            self.brackets += 1;
             let value = self.deeper(Self::sum)?;
-            return self.take(&[")"]).map(|_| value).ok_or(SYNTAX);
+            self.take(&[")"]).ok_or(SYNTAX)?;
+            self.brackets -= 1;
+            return Ok(value);
         }
-        self.number()
+        match self.take(&["abs", "round", "min", "max", "True", "False"]) {
+            Some("True") => Ok(Whole(1)),
+            Some("False") => Ok(Whole(0)),
+            Some(function) => call(function, &self.arguments()?),
+            None => self.number(),
+        }
+    }
+
+    /// Numbers between brackets; a comma may stand after the last one.
+    fn arguments(&mut self) -> Result<Vec<Number>, Reason> {
+        self.take(&["("]).ok_or(SYNTAX)?;
+        self.brackets += 1;
+        let mut arguments = Vec::new();
+        while self.take(&[")"]).is_none() {
+            arguments.push(self.deeper(Self::sum)?);
+            if self.take(&[","]).is_none() {
+                self.take(&[")"]).ok_or(SYNTAX)?;
+                break;
+            }
+        }
+        self.brackets -= 1;
+        Ok(arguments)
     }
 
     fn number(&mut self) -> Result<Number, Reason> {
         self.skip_space();
         let bytes = self.rest.as_bytes();
+        if let [b'0', base @ (b'x' | b'X' | b'o' | b'O' | b'b' | b'B'), ..] = bytes {
+            return self.number_of_base(*base);
+        }
         let digits = |from: usize| {
             let is_part = |byte: &u8| byte.is_ascii_digit() || *byte == b'_';
             from + bytes[from..].iter().take_while(|byte| is_part(byte)).count()
@@ -145,16 +187,36 @@ impl Reader<'_> {
         self.rest = rest;
         let text = plain(text).ok_or(SYNTAX)?;
         match is_whole {
+            // Python wants no zeros before another digit.
+            true if text.starts_with('0') && text.bytes().any(|byte| byte != b'0') => Err(SYNTAX),
             true if text.bytes().all(|byte| byte.is_ascii_digit()) => {
                 text.parse().map(Whole).map_err(|_| if text.is_empty() { SYNTAX } else { TOO_LARGE })
             }
             _ => text.parse().map(Float).map_err(|_| SYNTAX),
         }
     }
+
+    /// A whole number as `0x1f`, `0o17` or `0b11`; one underscore may stand before each digit.
+    fn number_of_base(&mut self, base: u8) -> Result<Number, Reason> {
+        let base = match base {
+            b'x' | b'X' => 16,
+            b'o' | b'O' => 8,
+            _ => 2,
+        };
+        let rest = &self.rest[2..];
+        let end = rest.find(|c: char| !c.is_digit(base) && c != '_').unwrap_or(rest.len());
+        let (digits, rest) = rest.split_at(end);
+        self.rest = rest;
+        let plain = digits.strip_prefix('_').unwrap_or(digits);
+        if plain.split('_').any(str::is_empty) {
+            return Err(SYNTAX);
+        }
+        i128::from_str_radix(&plain.replace('_', ""), base).map(Whole).map_err(|_| TOO_LARGE)
+    }
 }
 
 /// A number without the underscores that may stand between two of its digits.
-pub(crate) fn plain(text: &str) -> Option<String> {
+fn plain(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let is_digit = |index: Option<usize>| index.and_then(|index| bytes.get(index)).is_some_and(u8::is_ascii_digit);
     let well_placed = bytes
@@ -164,11 +226,70 @@ pub(crate) fn plain(text: &str) -> Option<String> {
     well_placed.then(|| text.replace('_', ""))
 }
 
+fn call(function: &str, arguments: &[Number]) -> Result<Number, Reason> {
+    match (function, arguments) {
+        ("abs", [number]) if number.is_negative() => number.negated(),
+        ("abs", [number]) => Ok(*number),
+        ("round", [Whole(number)]) => Ok(Whole(*number)),
+        ("round", [Float(number)]) => whole(number.round_ties_even()),
+        ("round", [number, Whole(places)]) => number.rounded(*places),
+        ("min", [first, rest @ ..]) if !rest.is_empty() => {
+            Ok(rest.iter().fold(*first, |least, number| if number.is_less(least) { *number } else { least }))
+        }
+        ("max", [first, rest @ ..]) if !rest.is_empty() => {
+            Ok(rest.iter().fold(*first, |most, number| if most.is_less(*number) { *number } else { most }))
+        }
+        _ => Err(ARGUMENTS),
+    }
+}
+
+/// A float without a fraction as a whole number.
+fn whole(value: f64) -> Result<Number, Reason> {
+    match value {
+        value if value.is_nan() => Err(ARGUMENTS),
+        value if value.abs() < 1e38 => Ok(Whole(value as i128)),
+        _ => Err(TOO_LARGE),
+    }
+}
+
 impl Number {
     fn float(self) -> f64 {
         match self {
             Whole(value) => value as f64,
             Float(value) => value,
+        }
+    }
+
+    fn is_negative(self) -> bool {
+        match self {
+            Whole(value) => value < 0,
+            Float(value) => value.is_sign_negative(),
+        }
+    }
+
+    fn is_less(self, other: Self) -> bool {
+        match (self, other) {
+            (Whole(one), Whole(other)) => one < other,
+            _ => self.float() < other.float(),
+        }
+    }
+
+    /// To so many places after the point, or before it if there are less than none; a half goes to the even side.
+    fn rounded(self, places: i128) -> Result<Self, Reason> {
+        match self {
+            Whole(_) if places >= 0 => Ok(self),
+            Float(value) if !value.is_finite() => Ok(self),
+            Float(value) if places >= 0 => {
+                // Beyond these places nothing is left to round.
+                let places = usize::try_from(places).map_or(400, |places| places.min(400));
+                format!("{value:.places$}").parse().map(Float).map_err(|_| SYNTAX)
+            }
+            Whole(value) => Ok(Whole(round_before_point(value, false, places)?)),
+            Float(value) if value.abs() < 1e36 => {
+                let up = round_before_point(value.abs() as i128, value.fract() != 0.0, places)?;
+                Ok(Float((up as f64).copysign(value)))
+            }
+            Float(_) => Err(TOO_LARGE),
         }
     }
 
@@ -213,8 +334,10 @@ impl Number {
         }
         let (one, other) = (self.float(), other.float());
         let rest = one % other;
-        let rest = if rest != 0.0 && (rest < 0.0) != (other < 0.0) { rest + other } else { rest };
-        Ok((Float(((one - rest) / other).round()), Float(rest)))
+        let quotient = (one - rest) / other;
+        let is_off = rest != 0.0 && (rest < 0.0) != (other < 0.0);
+        let (quotient, rest) = if is_off { (quotient - 1.0, rest + other) } else { (quotient, rest) };
+        Ok((Float(quotient.round()), Float(rest)))
     }
 
     fn to_the(self, exponent: Self) -> Result<Self, Reason> {
@@ -223,14 +346,8 @@ impl Number {
         {
             if matches!(base, -1..=1) {
                 // Any power of these is in reach.
-                let is_odd = exponent % 2 == 1;
-                return Ok(Whole(if exponent == 0 {
-                    1
-                } else if base == -1 && !is_odd {
-                    1
-                } else {
-                    base
-                }));
+                let is_one = exponent == 0 || (base == -1 && exponent % 2 == 0);
+                return Ok(Whole(if is_one { 1 } else { base }));
             }
             let exponent = u32::try_from(exponent).map_err(|_| TOO_LARGE)?;
             return base.checked_pow(exponent).map(Whole).ok_or(TOO_LARGE);
@@ -246,6 +363,19 @@ impl Number {
             false => Err(TOO_LARGE),
         }
     }
+}
+
+/// To the nearest multiple of ten to the number of places, which is negative; `and_more` says that there is a fraction.
+fn round_before_point(value: i128, and_more: bool, places: i128) -> Result<i128, Reason> {
+    let Some(unit) = places.checked_neg().and_then(|k| u32::try_from(k).ok()).and_then(|k| 10_i128.checked_pow(k))
+    else {
+        return Ok(0);
+    };
+    let rest = value.rem_euclid(unit);
+    let down = value - rest;
+    let is_half = rest == unit - rest && !and_more;
+    let up = if is_half { (down / unit) % 2 != 0 } else { rest >= unit - rest };
+    if up { down.checked_add(unit).ok_or(TOO_LARGE) } else { Ok(down) }
 }
 
 #[cfg(test)]
@@ -264,6 +394,7 @@ mod tests {
             ("-7 % 3", "2"),
             ("7 % -3", "-2"),
             ("7.5 // 2", "3"),
+            ("-60.0 // 1e999", "-1"),
             ("-2 ** 2", "-4"),
             ("2 ** -1", "0.5"),
             ("2 ** 3 ** 2", "512"),
@@ -274,7 +405,29 @@ mod tests {
             (".5 + 1.", "1.5"),
             ("1.5e-3", "0.0015"),
             ("2 ** 100", "1267650600228229401496703205376"),
-            ("1e20 * 1", "1e+20"),
+            ("1e20 * 1", "100000000000000000000"),
+            ("1e308 * 10 - 1e999", "nan"),
+            ("round(2.5)", "2"),
+            ("round(3.5)", "4"),
+            ("round(2.675, 2)", "2.67"),
+            ("round(12.345, 1)", "12.3"),
+            ("round(1/3, 4)", "0.3333"),
+            ("round(1250, -2)", "1200"),
+            ("round(1350, -2)", "1400"),
+            ("round(1250.5, -2)", "1300"),
+            ("round(-1351.0, -2)", "-1400"),
+            ("round(7, 2)", "7"),
+            ("round(7.5, 400)", "7.5"),
+            ("round(7.5, -400)", "0"),
+            ("abs(-3.5) + abs(4)", "7.5"),
+            ("max(1, 2.5, 2) - min(3, 1,)", "1.5"),
+            ("max (2, (3 + 4))", "7"),
+            ("(1 +\n 2)", "3"),
+            ("3 * 4 # eggs", "12"),
+            ("(3 # three\n * 4)", "12"),
+            ("0x1F + 0b11 + 0o7 + 0x_1", "42"),
+            ("True + 1", "2"),
+            ("00", "0"),
             ("1 / 3", "0.3333333333333333"),
             ("  ( 12 )  ", "12"),
             ("0 ** 0", "1"),
@@ -301,6 +454,18 @@ mod tests {
             (".", SYNTAX),
             ("1,000", SYNTAX),
             ("import os", SYNTAX),
+            ("1 +\n2", SYNTAX),
+            ("012", SYNTAX),
+            ("0x", SYNTAX),
+            ("0b12", SYNTAX),
+            ("maximum(1, 2)", SYNTAX),
+            ("sum(1, 2)", SYNTAX),
+            ("max(1, 2", SYNTAX),
+            ("max(1)", ARGUMENTS),
+            ("abs()", ARGUMENTS),
+            ("round(1.5, 0.5)", ARGUMENTS),
+            ("round(1e999 - 1e999)", ARGUMENTS),
+            ("1e999", TOO_LARGE),
             ("1 / 0", BY_ZERO),
             ("1 // 0.0", BY_ZERO),
             ("0 ** -1", BY_ZERO),

@@ -12,10 +12,10 @@ use std::rc::Rc;
 
 use gym_env::{
     Context, Description, Failure, Fault, ObjectSchema, Refuse, ResourcesServer, Schema, SchemaStyle, Tool, Verdict,
-    to_json,
+    python, to_json,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use calculator::{Problem, tools};
 use config::Config;
@@ -34,7 +34,7 @@ pub struct Aviary {
 
 #[derive(Deserialize, Schema)]
 struct Seed {
-    /// Which problem, counted from 0.
+    /// Which problem, counted from 0; from the last one if it is negative.
     task_idx: i64,
 }
 
@@ -80,30 +80,33 @@ impl Aviary {
     fn begin(task: i64, cx: &mut Context) -> Result<Self, Failure> {
         let config = cx.config::<Config>()?;
         let text = cx.read_text(&config.problems_jsonl_fpath)?;
-        let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-        let line = usize::try_from(task).ok().and_then(|task| lines.nth(task));
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let count = i64::try_from(lines.len()).unwrap_or(i64::MAX);
+        let index = if task < 0 { task.saturating_add(count) } else { task };
+        let line = usize::try_from(index).ok().and_then(|index| lines.get(index));
         let line = line.ok_or_else(|| Refuse::new(400, format!("there is no task {task}")))?;
         Ok(Self { problem: Some(Problem::read(line, Rc::clone(&config))?), total: 0.0 })
     }
 
-    fn step(problem: &mut Problem, calls: Vec<Call>) -> Stepped {
+    fn step(problem: &Problem, calls: Vec<Call>) -> Stepped {
         let mut read = Vec::with_capacity(calls.len());
-        for call in &calls {
-            match serde_json::from_str::<Value>(&call.arguments) {
-                Ok(arguments) => read.push(arguments),
+        let mut ids = Vec::with_capacity(calls.len());
+        for call in calls {
+            match python::loads(&call.arguments) {
+                Ok(arguments) => read.push((call.name, arguments)),
                 Err(_) => return Stepped { obs: vec![message(NOT_JSON)], reward: 0.0, done: false },
             }
+            ids.push(call.call_id);
         }
-        if calls.is_empty() {
+        if read.is_empty() {
             let effect = problem.silence();
             return Stepped { obs: vec![message(effect.output)], reward: effect.reward, done: effect.done };
         }
-        let mut stepped = Stepped { obs: Vec::with_capacity(calls.len()), reward: 0.0, done: false };
-        for (call, arguments) in calls.into_iter().zip(&read) {
-            let effect = problem.call(&call.name, arguments);
+        let mut stepped = Stepped { obs: Vec::with_capacity(read.len()), reward: 0.0, done: false };
+        for (index, effect) in problem.call(&read) {
             stepped.reward += effect.reward;
             stepped.done |= effect.done;
-            stepped.obs.push(output(call.call_id, effect.output));
+            stepped.obs.push(output(std::mem::take(&mut ids[index]), effect.output));
         }
         stepped
     }
@@ -147,7 +150,7 @@ impl ResourcesServer for Aviary {
     }
 
     fn call_tool(session: &mut Option<Self>, name: &str, arguments: &str, _: &mut Context) -> Result<String, Failure> {
-        let problem = session.as_mut().and_then(|session| session.problem.as_mut());
+        let problem = session.as_ref().and_then(|session| session.problem.as_ref());
         match (name, problem) {
             ("step", Some(problem)) => {
                 let step: Step =

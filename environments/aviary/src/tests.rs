@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 use gym_env::Instance;
+use serde_json::Value;
 
 use super::*;
 
@@ -73,7 +74,13 @@ fn calls_of_one_answer_are_done_in_order() {
     let (mut instance, _) = seeded(json!({}), 0);
     let calls = [("submit_answer", r#"{"answer":"12"}"#), ("submit_answer", r#"{"answer":"12"}"#)];
     let reply = step(&mut instance, &calls);
-    assert_eq!((reply["obs"].as_array().unwrap().len(), &reply["reward"]), (2, &json!(1.0)));
+    assert_eq!((reply["obs"].as_array().unwrap().len(), &reply["reward"]), (2, &json!(2.0)));
+    // Each call counts, also after the end.
+    assert_eq!(step(&mut instance, &calls)["reward"], 2.0);
+    let reply = step(&mut instance, &[("ask", "{}"), ("calculator", r#"{"expr":"1"}"#)]);
+    let ids: Vec<_> = reply["obs"].as_array().unwrap().iter().map(|seen| seen["call_id"].clone()).collect();
+    assert_eq!((ids, &reply["reward"]), (vec![json!("c1"), json!("c0")], &json!(0.0)));
+    assert_eq!(instance.verify("{}").unwrap().reward(), 4.0);
 }
 
 #[test]
@@ -88,7 +95,8 @@ fn settings_change_what_things_are_worth() {
 
 #[test]
 fn what_is_not_there_is_refused_or_a_fault() {
-    for request in [r#"{"task_idx":2}"#, r#"{"task_idx":-1}"#, "{}", r#"{"task_idx":"x"}"#] {
+    assert_eq!(seeded(json!({}), -1).1["obs"][0]["content"], "Half of 1?");
+    for request in [r#"{"task_idx":2}"#, r#"{"task_idx":-3}"#, "{}", r#"{"task_idx":"x"}"#] {
         assert!(matches!(instance(json!({})).seed_session(request), Err(Failure::Refused(_))), "{request}");
     }
     assert!(matches!(instance(json!({})).verify("{}"), Err(Failure::Fault(_))));

@@ -3,7 +3,7 @@
 
 use gym_env::{
     RewardRules,
-    text::{is_space, strip},
+    text::{strip, words},
 };
 
 use crate::decimal::{Decimal, Raised};
@@ -44,7 +44,7 @@ fn is_verdict(expected: &str, printed: &str, rules: RewardRules) -> bool {
 
 fn are_equal_numbers(expected: &str, printed: &str, rules: RewardRules) -> Result<bool, Raised> {
     let numbers = |line: &str| {
-        let tokens = line.split(is_space).filter(|token| !token.is_empty());
+        let tokens = words(line);
         tokens.map(|token| Some((is_fractional(token), Decimal::parse(token)?))).collect::<Option<Vec<_>>>()
     };
     let (Some(printed), Some(expected)) = (numbers(printed), numbers(expected)) else { return Ok(false) };

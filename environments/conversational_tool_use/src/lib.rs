@@ -84,12 +84,41 @@ struct ToolCall {
 
 #[derive(Debug, Deserialize)]
 struct AgentMessage {
+    #[serde(alias = "content")]
     message: String,
 }
 
+#[derive(Debug, Deserialize)]
+struct AgentOutputs {
+    #[serde(default)]
+    outputs: Vec<Value>,
+}
+
+/// Where a conversation stands, for an agent that takes it up.
 #[derive(Debug, Serialize)]
 struct Resumed<'a> {
     messages: &'a [Said],
+    next_actor: &'static str,
+    /// Calls are answered at once, so that none waits.
+    pending_tool_calls: [Value; 0],
+    is_initial: bool,
+    terminal_state: Option<TerminalState>,
+}
+
+/// Whether the agent goes on, and how the conversation ended if not.
+#[derive(Debug, Serialize)]
+struct Recorded {
+    should_continue: bool,
+    terminal_state: Option<TerminalState>,
+}
+
+/// The result of a call whose arguments were given as JSON text, as the model wrote them.
+#[derive(Debug, Serialize)]
+struct Executed {
+    output: Value,
+    schema_valid: bool,
+    error: Option<String>,
+    should_continue: bool,
     terminal_state: Option<TerminalState>,
 }
 
@@ -108,6 +137,49 @@ impl Conversation {
             Some(Ok(value)) => Ok(value),
             Some(Err(reason)) => Err(Reject::new(reason).into()),
             None => Err(Reject::new(format!("there is no tool `{name}`")).into()),
+        }
+    }
+
+    /// A call whose arguments are JSON text: what the tool refuses, or cannot read, is a result too.
+    fn execute(&mut self, name: &str, arguments: &str) -> Executed {
+        let outcome = match serde_json::from_str(arguments) {
+            Err(_) => Err("the arguments are not JSON".to_owned()),
+            Ok(arguments) => match self.desk.call(name, &arguments) {
+                Some(outcome) => outcome.map_err(|reason| reason.to_string()),
+                None => Err(format!("there is no tool `{name}`")),
+            },
+        };
+        let (output, error) = match outcome {
+            Ok(output) => (output, None),
+            Err(reason) => (json!({"error": reason}), Some(reason)),
+        };
+        let schema_valid = error.is_none();
+        Executed { output, schema_valid, error, should_continue: true, terminal_state: self.terminal_state }
+    }
+
+    fn hear(&mut self, message: String) {
+        self.desk.hear(&message);
+        self.said.push(Said { by: Speaker::Agent, text: message });
+    }
+
+    fn recorded(&self, goes_on: bool) -> Result<Value, Failure> {
+        let should_continue = goes_on && self.terminal_state.is_none();
+        to_json(&Recorded { should_continue, terminal_state: self.terminal_state })
+    }
+
+    fn resumed(&self) -> Resumed<'_> {
+        let next_actor = match (self.terminal_state, self.said.last()) {
+            (Some(_), _) => "terminal",
+            (None, Some(Said { by: Speaker::User, .. })) => "agent",
+            _ => "user",
+        };
+        let is_initial = self.said.iter().all(|said| said.by == Speaker::User);
+        Resumed {
+            messages: &self.said,
+            next_actor,
+            pending_tool_calls: [],
+            is_initial,
+            terminal_state: self.terminal_state,
         }
     }
 
@@ -191,35 +263,53 @@ impl Conversation {
     /// The routes of the agent `conversational_tool_use`, and the desk's tools by name for other agents.
     #[any_tool]
     fn route(&mut self, name: &str, arguments: Value, cx: &mut Context) -> ToolResult<Value> {
+        if self.is_discarded && name == "discard_session" {
+            return Ok(json!({"discarded": false}));
+        }
         if self.is_discarded {
             return Err(Refuse::new(400, "the conversation was discarded").into());
         }
         match name {
             "session_tools" => Ok(json!({"tools": desk::tools()})),
-            "session_resume" => to_json(&Resumed { messages: &self.said, terminal_state: self.terminal_state }),
+            "session_resume" => to_json(&self.resumed()),
             "next_user_message" => to_json(&self.next_user_message(cx)?),
             "record_agent_message" => {
                 let AgentMessage { message } = read(&arguments)?;
-                self.desk.hear(&message);
-                self.said.push(Said { by: Speaker::Agent, text: message });
-                Ok(json!({}))
+                self.hear(message);
+                self.recorded(true)
             }
             "execute_agent_tool_call" => {
                 let ToolCall { tool_name, arguments } = read(&arguments)?;
-                self.call(&tool_name, &arguments)
+                match arguments.as_str() {
+                    Some(text) => to_json(&self.execute(&tool_name, text)),
+                    None => self.call(&tool_name, &arguments),
+                }
             }
-            "record_agent_outputs" => Ok(json!({})),
-            "record_agent_generation_error" => {
+            "record_agent_outputs" => {
+                let AgentOutputs { outputs } = read(&arguments)?;
+                // A message here is either a text, and then it counts, or an output item, which is recorded again by
+                // `record_agent_message`.
+                for output in outputs {
+                    if output["type"] == "message"
+                        && output.get("role").is_none()
+                        && let Some(text) = output["content"].as_str()
+                    {
+                        self.hear(text.to_owned());
+                    }
+                }
+                self.recorded(true)
+            }
+            "record_generation_error" | "record_agent_generation_error" => {
                 cx.warn("the agent's model failed");
-                Ok(json!({}))
+                self.recorded(false)
             }
             "record_agent_step_limit" => {
                 cx.info("the agent reached its limit of steps");
-                Ok(json!({}))
+                self.recorded(false)
             }
             "discard_session" => {
                 self.is_discarded = true;
-                Ok(json!({}))
+                Ok(json!({"discarded": true}))
             }
             _ => match self.desk.call(name, &arguments) {
                 Some(Ok(value)) => Ok(value),

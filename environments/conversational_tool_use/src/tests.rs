@@ -85,6 +85,46 @@ fn a_discarded_conversation_has_no_reward() {
 }
 
 #[test]
+fn calls_and_messages_are_also_taken_as_texts() {
+    let mut instance = Instance::<Conversation>::new(test_context().build());
+    instance.seed_session(ROW).unwrap();
+    let resumed = |instance: &mut _| {
+        let resumed = post(instance, "session_resume", json!({}));
+        (resumed["next_actor"].clone(), resumed["is_initial"].clone(), resumed["messages"].as_array().unwrap().len())
+    };
+    assert_eq!(resumed(&mut instance), (json!("agent"), json!(true), 1));
+    let goes_on = json!({"should_continue": true, "terminal_state": null});
+    let item = json!({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hm"}]});
+    let call = json!({"type": "function_call", "tool_name": "list_parcels", "tool_call_id": "1", "arguments": "{}"});
+    let outputs = json!([{"type": "message", "content": "Who are you?", "response_output_index": 0}, call, item]);
+    assert_eq!(post(&mut instance, "record_agent_outputs", json!({"outputs": outputs, "response": {}})), goes_on);
+    assert_eq!(resumed(&mut instance), (json!("user"), json!(false), 2));
+    assert_eq!(post(&mut instance, "record_agent_message", json!({"content": "Well?", "response": null})), goes_on);
+    let mut execute = |name: &str, arguments: &str| {
+        let body = json!({"tool_name": name, "tool_call_id": "1", "arguments": arguments, "response": {}});
+        let reply = post(&mut instance, "execute_agent_tool_call", body);
+        assert_eq!((&reply["should_continue"], &reply["terminal_state"]), (&json!(true), &Value::Null));
+        (reply["output"].clone(), reply["schema_valid"].clone(), reply["error"].clone())
+    };
+    let refused = |reason: &str| (json!({"error": reason}), json!(false), json!(reason));
+    assert_eq!(execute("list_parcels", "{}"), refused("identify the customer first"));
+    assert_eq!(execute("list_parcels", "{"), refused("the arguments are not JSON"));
+    assert_eq!(execute("drop_everything", "{}"), refused("there is no tool `drop_everything`"));
+    let world: World = serde_json::from_str(include_str!("../data/world.json")).unwrap();
+    let world = serde_json::to_value(world).unwrap();
+    let (id, customer) = world["customers"].as_object().unwrap().iter().next().unwrap();
+    let arguments = json!({"customer_id": id, "postcode": customer["postcode"]}).to_string();
+    let (output, schema_valid, error) = execute("find_customer", &arguments);
+    assert!(output.is_object() && schema_valid == true && error.is_null(), "{output}");
+    for route in ["record_generation_error", "record_agent_generation_error", "record_agent_step_limit"] {
+        let body = json!({"source": "agent", "error": "no answer", "max_agent_steps": 3});
+        assert_eq!(post(&mut instance, route, body), json!({"should_continue": false, "terminal_state": null}));
+    }
+    assert_eq!(post(&mut instance, "discard_session", json!({})), json!({"discarded": true}));
+    assert_eq!(post(&mut instance, "discard_session", json!({})), json!({"discarded": false}));
+}
+
+#[test]
 fn tools_can_be_called_by_their_names_too() {
     let mut instance = Instance::<Conversation>::new(test_context().build());
     instance.seed_session(ROW).unwrap();

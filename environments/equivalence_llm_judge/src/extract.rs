@@ -2,11 +2,10 @@
 //! What of a text counts.
 
 use gym_env::{
-    AnyJson,
     pattern::{Case, Match, Pattern, PatternError},
+    prompt::{PromptContent, PromptMessage, messages},
     text::strip,
 };
-use serde::Deserialize;
 
 /// Python's MULTILINE and DOTALL: `^` and `$` mean lines, and `.` also takes line breaks.
 pub(crate) const FLAGS: &str = "(?ms)";
@@ -28,36 +27,17 @@ fn part(found: &Match) -> &str {
 /// The question: the last message of the user that has text, its parts joined with line breaks. `input` is the JSON text
 /// of `responses_create_params.input`; one that is a string is the user's only message.
 pub(crate) fn question(input: Option<&str>) -> String {
-    #[derive(Deserialize)]
-    struct Message {
-        #[serde(default)]
-        role: AnyJson,
-        #[serde(default)]
-        content: AnyJson,
-    }
-    #[derive(Deserialize)]
-    struct Part {
-        #[serde(default)]
-        text: AnyJson,
-    }
-    let Some(input) = input else { return String::new() };
-    if let Ok(text) = serde_json::from_str::<String>(input) {
-        return strip(&text).to_owned();
-    }
-    let items: Vec<AnyJson> = serde_json::from_str(input).unwrap_or_default();
-    let text_of = |item: &AnyJson| {
-        let message: Message = item.read().ok()?;
-        if message.role.read::<String>().ok()? != "user" {
-            return None;
+    let text_of = |message: PromptMessage| {
+        (message.role.as_deref() == Some("user")).then_some(())?;
+        match message.content {
+            PromptContent::Text(text) => Some(text),
+            PromptContent::Parts(parts) if !parts.is_empty() => {
+                Some(parts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("\n"))
+            }
+            PromptContent::Parts(_) | PromptContent::Missing => None,
         }
-        if let Ok(text) = message.content.read::<String>() {
-            return Some(text);
-        }
-        let parts: Vec<AnyJson> = message.content.read().ok()?;
-        let texts: Vec<String> = parts.iter().filter_map(|part| part.read::<Part>().ok()?.text.read().ok()).collect();
-        (!texts.is_empty()).then(|| texts.join("\n"))
     };
-    let last = items.iter().rev().find_map(text_of).unwrap_or_default();
+    let last = messages(input).into_iter().rev().find_map(text_of).unwrap_or_default();
     strip(&last).to_owned()
 }
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is compared: the texts of responses, and the conversation before them.
 
-use gym_env::{AnyJson, Content, ItemKind, Response, judge::Message, text::strip};
-use serde::Deserialize;
+use gym_env::{
+    Content, ItemKind, Response,
+    judge::Message,
+    prompt::{PromptContent, PromptMessage, messages},
+    text::strip,
+};
 
 /// What the judge reads of a response without text.
 const NOTHING: &str = "None";
@@ -42,44 +46,21 @@ impl Texts {
 
 /// The messages of `responses_create_params.input`, given as JSON text; other items are left out.
 pub(crate) fn conversation(input: Option<&str>) -> Vec<Message> {
-    #[derive(Deserialize)]
-    struct Item {
-        #[serde(default, rename = "type")]
-        kind: AnyJson,
-        #[serde(default)]
-        role: AnyJson,
-        #[serde(default)]
-        content: AnyJson,
-    }
-    #[derive(Deserialize)]
-    struct Part {
-        #[serde(default, rename = "type")]
-        kind: AnyJson,
-        #[serde(default)]
-        text: AnyJson,
-    }
-    let Some(input) = input else { return Vec::new() };
-    if let Ok(text) = serde_json::from_str::<String>(input) {
-        return vec![Message::user(text)];
-    }
-    let items: Vec<AnyJson> = serde_json::from_str(input).unwrap_or_default();
-    let message = |item: &AnyJson| {
-        let item: Item = item.read().ok()?;
-        if !matches!(item.kind.read::<Option<String>>().ok()?.as_deref(), None | Some("message")) {
+    let message = |message: PromptMessage| {
+        if message.has_odd_kind || !matches!(message.kind.as_deref(), None | Some("message")) {
             return None;
         }
-        let content = item.content.read::<String>().unwrap_or_else(|_| {
-            let parts: Vec<AnyJson> = item.content.read().unwrap_or_default();
-            let text = |part: &AnyJson| {
-                let part: Part = part.read().ok()?;
-                let kind: String = part.kind.read().ok()?;
-                matches!(&*kind, "input_text" | "output_text").then(|| part.text.read::<String>().ok())?
-            };
-            parts.iter().filter_map(text).collect()
-        });
-        Some(Message::new(item.role.read::<String>().unwrap_or_else(|_| "user".to_owned()), content))
+        let is_text = |kind: &Option<String>| matches!(kind.as_deref(), Some("input_text" | "output_text"));
+        let content = match message.content {
+            PromptContent::Text(text) => text,
+            PromptContent::Parts(parts) => {
+                parts.into_iter().filter(|(kind, _)| is_text(kind)).map(|(_, text)| text).collect()
+            }
+            PromptContent::Missing => String::new(),
+        };
+        Some(Message::new(message.role.unwrap_or_else(|| "user".to_owned()), content))
     };
-    items.iter().filter_map(message).collect()
+    messages(input).into_iter().filter_map(message).collect()
 }
 
 #[cfg(test)]

@@ -1,45 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What Python's `str` and `re` say of characters and words, where it differs from Rust.
 
-use gym_env::text::is_space;
+pub(crate) use gym_env::text::{is_word, words as split};
 use unicode_general_category::{GeneralCategory, get_general_category};
-
-/// Whether `\w` takes it: letters, numbers of any kind and `_`. Marks are not word characters, so a word in Devanagari
-/// counts as several.
-pub(crate) fn is_word(c: char) -> bool {
-    use GeneralCategory::{
-        DecimalNumber, LetterNumber, LowercaseLetter, ModifierLetter, OtherLetter, OtherNumber, TitlecaseLetter,
-        UppercaseLetter,
-    };
-    if c.is_ascii() {
-        return c.is_ascii_alphanumeric() || c == '_';
-    }
-    matches!(
-        get_general_category(c),
-        UppercaseLetter
-            | LowercaseLetter
-            | TitlecaseLetter
-            | ModifierLetter
-            | OtherLetter
-            | DecimalNumber
-            | LetterNumber
-            | OtherNumber
-    )
-}
 
 /// Whether `\d` takes it: decimal digits of any script.
 pub(crate) fn is_digit(c: char) -> bool {
-    if c.is_ascii() { c.is_ascii_digit() } else { get_general_category(c) == GeneralCategory::DecimalNumber }
+    gym_env::python::digit(c).is_some()
 }
 
 /// The runs of word characters, as by `re.findall(r"\w+", text)`.
 pub(crate) fn word_runs(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c| !is_word(c)).filter(|run| !run.is_empty())
-}
-
-/// The parts between white space, as by `str.split()`.
-pub(crate) fn split(text: &str) -> impl DoubleEndedIterator<Item = &str> {
-    text.split(is_space).filter(|part| !part.is_empty())
 }
 
 fn is_title(c: char) -> bool {

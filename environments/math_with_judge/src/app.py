@@ -95,9 +95,14 @@ class MathWithJudge:
     def describe(description: Description, cx: Context) -> None:
         """Checks what a type cannot say of the configuration."""
         config = cx.config(Config)
-        for name in ("library_verifier_timeout_seconds", "library_verifier_max_concurrency"):
+        for name, default, instead in (
+            ("library_verifier_timeout_seconds", Config.library_verifier_timeout_seconds, "`limits.cpu_ms` bounds the library"),
+            ("library_verifier_max_concurrency", Config.library_verifier_max_concurrency, "the host bounds how much runs at once"),
+        ):
             if getattr(config, name) <= 0:
                 raise Fault(f"`{name}` must be positive")
+            if getattr(config, name) != default:
+                cx.warn(f"`{name}` has no effect: {instead}")
         description.echo = ["expected_answer"]
 
     @verify

@@ -93,6 +93,14 @@ def test_a_wrong_configuration_shows_when_it_is_loaded(config):
         Instance(app.MathWithJudge, TestHost({**CONFIG, **config})).describe()
 
 
+def test_settings_without_an_effect_are_warned_of():
+    host = TestHost({**CONFIG, "library_verifier_timeout_seconds": "20", "library_verifier_max_concurrency": 32})
+    Instance(app.MathWithJudge, host).describe()
+    assert [line for _, line in host.lines] == [
+        "`library_verifier_timeout_seconds` has no effect: `limits.cpu_ms` bounds the library"
+    ]
+
+
 def test_no_malformed_request_does_more_than_fail_clearly():
     chance = random.Random(7)
     values = [None, 1, -1.5, True, "", "\\boxed{", "\\boxed{" * 300, "\ud800", [], {}, [[[]]], {"type": "message"}, 10**400]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The modes that look for `Answer: …`.
 
-use gym_env::text::{is_alphanumeric, is_space, strip, unwrap_text};
+use gym_env::text::{is_space, is_word, strip, unwrap_text};
 
 use crate::{
     choices::{Choices, single_letter},
@@ -121,11 +121,10 @@ fn leading(payload: &str) -> Option<String> {
 
 /// The last Latin capital that has no letter, digit or underscore on either side.
 fn last_standing_alone(payload: &str) -> Option<String> {
-    let is_word = |c: &char| is_alphanumeric(*c) || *c == '_';
     let chars: Vec<char> = payload.chars().collect();
     let alone = |at: usize| {
         let before = at.checked_sub(1).and_then(|at| chars.get(at));
-        !before.is_some_and(is_word) && !chars.get(at + 1).is_some_and(is_word)
+        !before.is_some_and(|c| is_word(*c)) && !chars.get(at + 1).is_some_and(|c| is_word(*c))
     };
     (0..chars.len()).rev().find(|at| chars[*at].is_ascii_uppercase() && alone(*at)).map(|at| chars[at].to_string())
 }

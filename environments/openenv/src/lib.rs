@@ -7,9 +7,11 @@ use serde_json::{Map, Value, json};
 
 mod client;
 pub mod peer;
+mod tools;
 
 use client::{Client, Step};
 use peer::{Example, Peer};
+use tools::Tool;
 
 /// Settings in the server's configuration.
 #[derive(Debug, Deserialize)]
@@ -70,7 +72,7 @@ impl TryFrom<Written> for Config {
             (None, None) => Place::Inside(if written.is_mcp { Example::Tools } else { Example::Echo }),
             (None, Some(class)) => Place::Inside(Example::named(class).ok_or_else(|| {
                 format!(
-                    "`env_class` is `{class}`, and only `echo`, `maze` and `tools` run in here: start the environment's \
+                    "`env_class` is `{class}`, and only `echo`, `maze`, `tools` and `EchoEnvironment` run in here: start the environment's \
                      server, grant it under `gym_host.endpoints`, and name it in `endpoint`"
                 )
             })?),
@@ -92,8 +94,8 @@ pub struct OpenEnv {
 #[derive(Debug)]
 struct Episode {
     client: Client,
-    /// Names of the tools, if the environment has some.
-    tools: Option<Vec<String>>,
+    /// The tools, if the environment has some.
+    tools: Option<Vec<Tool>>,
     has_ended: bool,
 }
 
@@ -111,7 +113,7 @@ impl OpenEnv {
             let listed = client.step(&json!({"type": "list_tools"}))?.map_err(own_error)?;
             let tools = listed.observation.get("tools").and_then(Value::as_array);
             let tools = tools.ok_or_else(|| Fault::new("the environment elsewhere has no list of tools"))?;
-            Some(tools.iter().filter_map(|tool| tool.get("name")?.as_str()).map(str::to_owned).collect())
+            Some(Tool::all(tools))
         } else {
             None
         };
@@ -169,9 +171,13 @@ impl OpenEnv {
         let Some(episode) = &mut self.episode else {
             return Ok(error("No active session. Call /seed_session first."));
         };
-        if episode.tools.as_ref().is_some_and(|tools| !tools.iter().any(|tool| tool == name)) {
-            return Err(Refuse::not_found().into());
-        }
+        let arguments = match &episode.tools {
+            Some(tools) => match tools.iter().find(|tool| tool.name == name) {
+                Some(tool) => tool.arguments(&arguments)?,
+                None => return Err(Refuse::not_found().into()),
+            },
+            None => arguments,
+        };
         if episode.has_ended {
             return Ok(error("Episode has ended."));
         }

@@ -22,15 +22,19 @@ pub enum Example {
     Maze,
     /// The tools `echo_message` and `add`, called as MCP tools are.
     Tools,
+    /// The tools `echo_message` and `echo_with_length` of OpenEnv's own echo, whose results are those of MCP and are worth
+    /// nothing.
+    EchoTools,
 }
 
 impl Example {
-    /// The example of this name: `echo`, `maze` or `tools`, also as the last part of a dotted path.
+    /// The example of this name: `echo`, `maze`, `tools` or `EchoEnvironment`, also as the last part of a dotted path.
     pub fn named(name: &str) -> Option<Self> {
         match name.rsplit('.').next()? {
             "echo" => Some(Self::Echo),
             "maze" => Some(Self::Maze),
             "tools" => Some(Self::Tools),
+            "EchoEnvironment" => Some(Self::EchoTools),
             _ => None,
         }
     }
@@ -92,7 +96,7 @@ impl Peer {
         match self.example {
             Example::Echo => (json!({"echoed_message": "", "message_length": 0}), Some(0.0), false),
             Example::Maze => (self.view(), None, false),
-            Example::Tools => (json!({}), None, false),
+            Example::Tools | Example::EchoTools => (json!({}), None, false),
         }
     }
 
@@ -110,6 +114,7 @@ impl Peer {
             }
             Example::Maze => self.walk(action),
             Example::Tools => call_tool(action),
+            Example::EchoTools => call_echo(action),
         }
     }
 
@@ -142,8 +147,38 @@ impl Peer {
     }
 }
 
+/// The schema of one argument, a text.
+fn text(name: &str) -> Value {
+    json!({"type": "object", "properties": {name: {"type": "string"}}, "required": [name]})
+}
+
+fn call_echo(action: &Map<String, Value>) -> Result<Outcome, String> {
+    if action.get("type").and_then(Value::as_str) == Some("list_tools") {
+        let tools = json!([
+            {"name": "echo_message", "description": "Say it again.", "input_schema": text("message")},
+            {"name": "echo_with_length", "description": "Say it again, and how long it is.",
+                "input_schema": text("message")},
+        ]);
+        return Ok((json!({"tools": tools}), None, false));
+    }
+    let name = action.get("tool_name").and_then(Value::as_str).ok_or("the action has no `tool_name`")?;
+    let message = action.get("arguments").and_then(|arguments| arguments.get("message")).and_then(Value::as_str);
+    let message = message.ok_or("the action has no text `message`")?;
+    let (written, structured, data) = match name {
+        "echo_message" => (message.to_owned(), json!({"result": message}), json!(message)),
+        "echo_with_length" => {
+            let data = json!({"message": message, "length": message.chars().count()});
+            (data.to_string(), data.clone(), data)
+        }
+        _ => return Err(format!("there is no tool `{name}`")),
+    };
+    let content = json!([{"type": "text", "text": written, "annotations": null, "_meta": null}]);
+    let result =
+        json!({"content": content, "structured_content": structured, "meta": null, "data": data, "is_error": false});
+    Ok((json!({"tool_name": name, "result": result, "error": null}), None, false))
+}
+
 fn call_tool(action: &Map<String, Value>) -> Result<Outcome, String> {
-    let text = |name: &str| json!({"type": "object", "properties": {name: {"type": "string"}}, "required": [name]});
     if action.get("type").and_then(Value::as_str) == Some("list_tools") {
         let numbers = json!({"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}});
         let tools = json!([

@@ -110,10 +110,33 @@ fn an_endpoint_that_is_not_granted_is_a_fault_and_no_reward() {
 fn a_class_that_is_not_in_here_needs_an_endpoint() {
     let mut instance = Instance::<OpenEnv>::new(Context::for_test().config(json!({"env_class": "envs.Chess"})).build());
     assert!(instance.describe().is_err());
-    for class in ["maze", "examples.echo", "tools"] {
+    for class in ["maze", "examples.echo", "tools", "echo_env.server.echo_environment.EchoEnvironment"] {
         let mut instance = Instance::<OpenEnv>::new(Context::for_test().config(json!({"env_class": class})).build());
         assert!(instance.describe().is_ok(), "{class}");
     }
+}
+
+#[test]
+fn the_echo_of_openenv_has_two_tools_and_no_rewards() {
+    let class = "echo_env.server.echo_environment.EchoEnvironment";
+    let config = json!({"env_class": class, "action_class": "any.CallToolAction", "is_mcp": true});
+    let mut instance = Instance::<OpenEnv>::new(Context::for_test().config(config).build());
+    instance.seed_session("{}").unwrap();
+    let mut call = |name: &str| instance.call_tool(name, r#"{"message":"añb","more":1}"#);
+    let content = |text: &str| json!([{"type": "text", "text": text, "annotations": null, "_meta": null}]);
+    let reply = |text: &str, structured: Value, data: Value| {
+        let result = json!({
+            "content": content(text), "structured_content": structured, "meta": null, "data": data, "is_error": false
+        });
+        json!({"result": result, "error": null}).to_string()
+    };
+    assert_eq!(call("echo_message").unwrap(), reply("añb", json!({"result": "añb"}), json!("añb")));
+    let data = json!({"message": "añb", "length": 3});
+    assert_eq!(call("echo_with_length").unwrap(), reply(r#"{"message":"añb","length":3}"#, data.clone(), data));
+    assert!(matches!(call("add"), Err(Failure::Refused(refuse)) if refuse.status() == 404));
+    let missing = instance.call_tool("echo_message", "{}").unwrap_err();
+    assert!(matches!(missing, Failure::Refused(refuse) if refuse.detail()[0]["type"] == "missing"));
+    assert_eq!(reward(&mut instance), Ok(0.0));
 }
 
 /// Whatever comes from either side, nothing panics.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Whether two answers are the same, with tolerance for how they are written.
 
-use gym_env::{python, text::is_space};
+use gym_env::python;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::{latex, states, units};
@@ -95,7 +95,7 @@ pub(crate) fn as_list(text: &str) -> String {
 
 /// Runs of white space as one space, none around.
 pub(crate) fn words(text: &str) -> String {
-    text.split(is_space).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    gym_env::text::words(text).collect::<Vec<_>>().join(" ")
 }
 
 /// How close two numbers with units are, from 0 to 1; 0 for what is no number.

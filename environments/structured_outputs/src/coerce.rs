@@ -2,10 +2,8 @@
 //! XML and CSV know texts only: values become what the schema asks for, where they can. Those that cannot stay texts,
 //! and the schema then finds them wrong.
 
-use gym_env::python::{Value, int};
+use gym_env::python::{Value, float, int};
 use serde_json::Value as Json;
-
-use crate::data::float;
 
 /// A text as a value of this type; the text itself if it is none.
 fn scalar(text: String, kind: &Json) -> Value {

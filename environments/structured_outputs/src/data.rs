@@ -69,51 +69,11 @@ impl Members {
     }
 }
 
-/// What Python's `float(text)` gives; nothing where it raises a `ValueError`.
-pub(crate) fn float(text: &str) -> Option<f64> {
-    let text = gym_env::text::strip(text);
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text).to_ascii_lowercase();
-    if ["inf", "infinity", "nan"].contains(&unsigned.as_str()) {
-        return text.parse().ok();
-    }
-    // An underline stands between digits only.
-    let bytes = unsigned.as_bytes();
-    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-    let misplaced = |(at, byte): (usize, &u8)| *byte == b'_' && (at == 0 || !is_digit(at - 1) || !is_digit(at + 1));
-    let other = |byte: &u8| !byte.is_ascii_digit() && !b"._e+-".contains(byte);
-    if bytes.iter().any(other) || bytes.iter().enumerate().any(misplaced) {
-        return None;
-    }
-    text.replace('_', "").parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn floats_are_read_as_by_python() {
-        for (text, number) in [
-            (" 1.5 ", Some(1.5)),
-            ("1e3", Some(1000.0)),
-            ("1_000.2_5", Some(1000.25)),
-            ("+.5", Some(0.5)),
-            ("5.", Some(5.0)),
-            ("-Infinity", Some(f64::NEG_INFINITY)),
-            ("1__0", None),
-            ("_1", None),
-            ("1_.5", None),
-            ("0x10", None),
-            ("1,5", None),
-            ("", None),
-            (".", None),
-        ] {
-            assert_eq!(float(text), number, "{text}");
-        }
-        assert!(float("nan").is_some_and(f64::is_nan));
-    }
 
     #[test]
     fn what_json_cannot_hold_keeps_its_kind() {

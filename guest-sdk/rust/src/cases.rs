@@ -25,6 +25,7 @@ use crate::{
     context::Context,
     description::{Description, Lifetime, Style},
     failure::{Failure, ModelFailure},
+    prompt,
     response::Response,
     server::{Instance, ResourcesServer},
 };
@@ -107,7 +108,7 @@ struct Outcome {
 ///
 /// # Panics
 /// With a list of all that is not as it should be: cases with another outcome, examples without a perfect or a wrong
-/// attempt, files that cannot be read.
+/// attempt, example rollouts of other tasks, files that cannot be read.
 pub fn check<E: ResourcesServer>(folder: impl AsRef<Path>) {
     check_with::<E>(folder, &Map::new());
 }
@@ -129,6 +130,7 @@ pub fn check_with<E: ResourcesServer>(folder: impl AsRef<Path>, config: &Map<Str
             }
         }
     }
+    mistakes.extend(foreign_rollouts(folder, &rows));
     for case in &cases {
         mistakes.extend(too_good(case, &cases));
         let row = match &case.task {
@@ -141,6 +143,28 @@ pub fn check_with<E: ResourcesServer>(folder: impl AsRef<Path>, config: &Map<Str
         }
     }
     assert!(mistakes.is_empty(), "{} mistakes:\n{}", mistakes.len(), mistakes.join("\n"));
+}
+
+/// Which of `data/example_rollouts.jsonl` are no attempts at the examples: their task is not there, or its prompt is another.
+fn foreign_rollouts(folder: &Path, rows: &[Map<String, Value>]) -> Vec<String> {
+    let path = folder.join("data/example_rollouts.jsonl");
+    if !path.is_file() {
+        return Vec::new();
+    }
+    let prompt = |row: &Map<String, Value>| {
+        let input = row.get("responses_create_params").and_then(|params| params.get("input")).map(Value::to_string);
+        prompt::messages(input.as_deref()).into_iter().map(|message| message.content).collect::<Vec<_>>()
+    };
+    let rollouts: Vec<Map<String, Value>> = read_lines(&path);
+    let mut mistakes = Vec::new();
+    for (line, rollout) in rollouts.iter().enumerate() {
+        let task = rollout.get("_ng_task_index").and_then(Value::as_u64).and_then(|task| usize::try_from(task).ok());
+        // An attempt may have added messages to the prompt.
+        if !task.and_then(|task| rows.get(task)).is_some_and(|row| prompt(rollout).starts_with(&prompt(row))) {
+            mistakes.push(format!("`data/example_rollouts.jsonl`, line {}: no attempt at an example", line + 1));
+        }
+    }
+    mistakes
 }
 
 fn read_lines<T: serde::de::DeserializeOwned>(path: &Path) -> Vec<T> {

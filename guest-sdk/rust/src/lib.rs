@@ -84,6 +84,7 @@ mod metrics;
 mod network;
 pub mod pattern;
 mod program;
+pub mod prompt;
 pub mod python;
 mod response;
 mod rng;

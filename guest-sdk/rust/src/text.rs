@@ -5,7 +5,7 @@ mod boxed;
 mod letters;
 
 pub use boxed::{last_boxed, last_closed_boxed, unwrap_text};
-pub use letters::{is_alphanumeric, is_letter};
+pub use letters::{is_alphanumeric, is_letter, is_word};
 
 /// Whether Python's `str.isspace` counts `c` as white space: Unicode white space and four control characters.
 pub fn is_space(c: char) -> bool {
@@ -19,8 +19,12 @@ pub fn strip(text: &str) -> &str {
 
 /// `text` in lower case, each run of white space one space, none around it. For comparing what people write.
 pub fn normalize(text: &str) -> String {
-    let lower = text.to_lowercase();
-    lower.split(is_space).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    words(&text.to_lowercase()).collect::<Vec<_>>().join(" ")
+}
+
+/// The parts of `text` between white space, as by Python's `str.split()`.
+pub fn words(text: &str) -> impl DoubleEndedIterator<Item = &str> {
+    text.split(is_space).filter(|part| !part.is_empty())
 }
 
 #[cfg(test)]
@@ -33,6 +37,14 @@ mod tests {
             [("  New\u{a0}\tYork \n", "new york"), ("ÉCOLE", "école"), ("a\u{1f}b", "a b"), (" \n", ""), ("", "")]
         {
             assert_eq!(normalize(text), normal);
+        }
+    }
+
+    #[test]
+    fn words_stand_between_white_space() {
+        for (text, expected) in [(" a\u{1f}b\u{3000} c\n", vec!["a", "b", "c"]), ("a-b", vec!["a-b"]), (" \t", vec![])]
+        {
+            assert_eq!(words(text).collect::<Vec<_>>(), expected, "{text:?}");
         }
     }
 

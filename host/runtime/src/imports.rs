@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use gym_agents::{Model, RequestContext};
 use gym_protocol::ModelRequest;
 use tokio::task::JoinHandle;
@@ -80,23 +81,24 @@ impl Host for State {
         // Cookies lead later requests of the session to the same place.
         let known = self.model_contexts.iter().position(|(name, _)| *name == server);
         let mut cookies = known.map(|index| self.model_contexts.swap_remove(index).1).unwrap_or_default();
-        // Tasks of their own: what a model client computes is not the guest's CPU time, and it has a thread's stack
-        // instead of a fiber's.
-        let asked = requests.into_iter().map(|request| {
-            let asking = ask(Arc::clone(&model), request, cookies.clone());
-            AbortOnDrop(tokio::spawn(asking.in_current_span()))
+        // A task of its own: what a model client computes is not the guest's CPU time, and it has a thread's stack instead
+        // of a fiber's. One for all of them, so that they set out in the order of the requests.
+        let time = left.saturating_sub(began.elapsed());
+        let asking: Vec<_> = requests
+            .into_iter()
+            .map(|request| tokio::time::timeout(time, ask(Arc::clone(&model), request, cookies.clone())))
+            .collect();
+        let mut task = AbortOnDrop(tokio::spawn(join_all(asking).in_current_span()));
+        let answered = (&mut task.0).await.unwrap_or_else(|error| {
+            tracing::error!(%error, server = %self.settings.server, "a request to a model server panicked");
+            let failed = ModelFailure::Unavailable("the request to the model server failed".into());
+            (0..count).map(|_| Ok((Err(failed.clone()), cookies.clone()))).collect()
         });
-        let asked: Vec<_> = asked.collect();
         let mut replies = Vec::with_capacity(count);
-        for mut task in asked {
-            let outcome = tokio::time::timeout(left.saturating_sub(began.elapsed()), &mut task.0).await;
+        for outcome in answered {
             replies.push(match outcome {
                 Err(_) => Err(too_slow()),
-                Ok(Err(error)) => {
-                    tracing::error!(%error, server = %self.settings.server, "a request to a model server panicked");
-                    Err(ModelFailure::Unavailable("the request to the model server failed".into()))
-                }
-                Ok(Ok((reply, context))) => {
+                Ok((reply, context)) => {
                     cookies = context;
                     reply
                 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The mailbox.
 
-use gym_env::{python::Value, text::is_space};
+use gym_env::{python::Value, text::words};
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -52,7 +52,7 @@ pub(super) fn search_emails(emails: &mut Table, arguments: &[Value]) -> Reply {
 fn search(emails: &Table, arguments: &[Value]) -> Reply {
     let [query, date_min, date_max, number, size] = arguments else { return super::unbound() };
     let query = lower(query)?;
-    let words: Vec<&str> = query.split(is_space).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = words(&query).collect();
     let searched = ["subject", "body", "sender/recipient"].map(|name| emails.column(name));
     let sent = emails.column("sent_datetime");
     let mut found: Vec<(Stamp, &Row)> = Vec::new();

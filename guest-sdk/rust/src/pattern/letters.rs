@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::text::{is_alphanumeric, is_space};
+use crate::text::{is_space, is_word};
 
 /// What one character must be.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,12 +71,6 @@ impl Member {
         }
     }
 }
-
-/// Whether `\w` takes it.
-pub(super) fn is_word(c: char) -> bool {
-    is_alphanumeric(c) || c == '_'
-}
-
 /// Whether `\d` takes it: decimal digits of all scripts.
 fn is_digit(c: char) -> bool {
     crate::python::digit(c).is_some()

@@ -3,10 +3,11 @@
 
 use super::{
     Match, PatternError,
-    letters::{fold, is_word},
+    letters::fold,
     parse::Place,
     program::{Program, Step},
 };
+use crate::text::is_word;
 
 /// Steps that a search may take on any text, and for each character of it.
 const STEPS: usize = 400_000;

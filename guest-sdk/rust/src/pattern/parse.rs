@@ -382,7 +382,7 @@ impl Parser {
             if c == end {
                 return if name.is_empty() { invalid("a name is missing") } else { Ok(name) };
             }
-            if !super::letters::is_word(c) {
+            if !crate::text::is_word(c) {
                 break;
             }
             name.push(c);

@@ -197,9 +197,14 @@ pub fn is_letter(c: char) -> bool {
     }
 }
 
-/// Python's `str.isalnum` of one character: letters and numbers of any kind. With `_` it is what `\w` takes.
+/// Python's `str.isalnum` of one character: letters and numbers of any kind.
 pub fn is_alphanumeric(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_alphanumeric() } else { c.is_alphanumeric() && !lies_in(&MARKS, c) }
+}
+
+/// What `\w` takes in Python: letters, numbers of any kind, and `_`.
+pub fn is_word(c: char) -> bool {
+    is_alphanumeric(c) || c == '_'
 }
 
 fn lies_in(runs: &[(u32, u32)], c: char) -> bool {

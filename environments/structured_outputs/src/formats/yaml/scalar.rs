@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a scalar is by YAML 1.1, in the form of PyYAML.
 
-use gym_env::python::{self, Value};
+use gym_env::python::{self, Value, float};
 
-use crate::data::{float, foreign};
+use crate::data::foreign;
 
 /// The type of a scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
