@@ -2,7 +2,7 @@
 //! Several dependent tool calls: the model looks up values of synonyms, then hands in the list. See the README for the
 //! reward rule.
 
-use gym_env::{Attempt, Fault, Schema, Verdict, resources_server};
+use gym_env::{AnyJson, Attempt, Fault, Schema, Verdict, resources_server};
 use serde::{Deserialize, Serialize};
 
 mod handed_in;
@@ -17,8 +17,9 @@ pub struct Synonyms;
 #[derive(Debug, Deserialize, Schema)]
 #[allow(dead_code, reason = "fields that only have to be there")]
 struct Task {
-    /// Number of the task.
-    id: i64,
+    /// Number of the task, of any size.
+    #[schema(json = r#"{"type": "integer"}"#)]
+    id: AnyJson,
     /// The synonyms, in the order in which the user names their letters.
     expected_synonyms: Vec<String>,
     /// Their values, in the same order.
@@ -103,7 +104,7 @@ mod tests {
 
     fn task() -> Task {
         Task {
-            id: 1,
+            id: AnyJson::default(),
             expected_synonyms: vec!["Big".into(), "Huge".into()],
             expected_synonym_values: vec![274, 393],
             minefield_label: "Large".into(),

@@ -35,8 +35,9 @@ pub struct Workplace {
 #[derive(Debug, Deserialize, Schema)]
 #[allow(dead_code, reason = "some fields only have to be there")]
 struct Task {
-    /// Number of the task.
-    id: i64,
+    /// Number of the task, of any size.
+    #[schema(json = r#"{"type": "integer"}"#)]
+    id: AnyJson,
     /// Calls that lead to the right state of the tables.
     ground_truth: GroundTruth,
     /// The kind of task.

@@ -385,7 +385,8 @@ fn tools_need_a_session_and_grading_ends_it() {
     assert_eq!(refused(&mut instance), not_seeded);
     instance.seed_session(r#"{"anything": 1}"#).unwrap();
     instance.call_tool("email_delete_email", "{}").unwrap();
-    let row = json!({"id": 1, "category": "", "environment_name": "", "ground_truth": [], "response": {"output": []}});
+    let id = 12_345_678_901_234_567_890_u64;
+    let row = json!({"id": id, "category": "", "environment_name": "", "ground_truth": [], "response": {"output": []}});
     for _ in 0..2 {
         assert_eq!(instance.verify(row.to_string()).unwrap().reward(), 1.0);
     }
