@@ -132,6 +132,7 @@ mod tests {
     }
 
     /// Angle, sine, cosine.
+    #[allow(clippy::approx_constant, reason = "the angles are those floats, whatever they are near to")]
     const CASES: [(f64, f64, f64); 17] = [
         (-559.8598876217351, -0.610265176106119, 0.792197207033809),
         (90449.00255077466, 0.5576389563471067, -0.8300836068518096),

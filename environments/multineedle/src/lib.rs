@@ -4,7 +4,7 @@
 mod document;
 mod words;
 
-use gym_env::{Attempt, Context, Failure, Fault, Refuse, Reject, Schema, ToolResult, Verdict, resources_server};
+use gym_env::{Attempt, Context, Failure, Refuse, Reject, Schema, ToolResult, Verdict, resources_server};
 use serde::{Deserialize, Serialize};
 
 pub use document::{Document, Question, Spec};
@@ -167,7 +167,7 @@ impl MultiNeedle {
 
     #[verify]
     fn verify(attempt: &Attempt<Task>, cx: &mut Context) -> Result<Verdict, Failure> {
-        let config = cx.config::<Config>().map_err(Fault::from)?;
+        let config = cx.config::<Config>()?;
         let document = document(attempt.task.document)?;
         let submission = submission(attempt, document.answers.len());
         let found: Vec<bool> = match &submission {
