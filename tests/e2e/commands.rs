@@ -59,6 +59,77 @@ weather_agent:
 }
 
 #[test]
+fn validate_reads_the_blocks_of_agents_models_and_environments() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "\
+weather:
+  resources_servers:
+    example_single_tool_call: {entrypoint: app.py, domain: agent}
+policy_model:
+  responses_api_models:
+    scripted_model: {entrypoint: app.py, script: []}
+weather_agent:
+  responses_api_agents:
+    simple_agent:
+      entrypoint: app.py
+      resources_server: {type: resources_servers, name: weather}
+      model_server: {type: responses_api_models, name: policy_model}
+";
+    std::fs::write(folder.path().join("c.yaml"), config).unwrap();
+    let validate = |more: &[&str]| run(gym_host(folder.path()).args(["validate", "--config", "c.yaml"]).args(more));
+    let ended = validate(&[]);
+    assert!(ended.status.success(), "{}", ended.stderr);
+    for (mistake, part) in [
+        ("++weather_agent.responses_api_agents.simple_agent.max_steps=x", "weather_agent"),
+        (
+            "++weather_agent.responses_api_agents.simple_agent.resources_server.type=resource_servers",
+            "resource_servers",
+        ),
+        ("++policy_model.responses_api_models.scripted_model.script=5", "script"),
+        ("++weather.resources_servers.example_single_tool_call.reward_rulez=current", "reward_rulez"),
+        ("++weather.resources_servers.example_single_tool_call.expose_tools_over_mcp=perhaps", "expose_tools_over_mcp"),
+    ] {
+        let ended = validate(&[mistake]);
+        assert!(!ended.status.success(), "{mistake}: {}", ended.stderr);
+        assert!(ended.stderr.contains(part), "`{part}` in {}", ended.stderr);
+    }
+    let quick = validate(&["--quick", "++weather.resources_servers.example_single_tool_call.reward_rulez=current"]);
+    assert!(quick.status.success(), "{}", quick.stderr);
+}
+
+#[test]
+fn config_dump_tells_where_every_value_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("base.yaml", "base:\n  resources_servers:\n    mcqa:\n      entrypoint: app.py\n      domain: math\n");
+    write(
+        "c.yaml",
+        "config_paths: [base.yaml]\nmine:\n  _inherit_from: base\n  resources_servers:\n    mcqa: {grading_mode: x}\n",
+    );
+    write("env.yaml", "policy_model_name: m\n");
+    let mut command = gym_host(folder.path());
+    command.args([
+        "config",
+        "dump",
+        "--origin",
+        "--config",
+        "c.yaml",
+        "++mine.resources_servers.mcqa.domain=knowledge",
+    ]);
+    let ended = run(&mut command);
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let at = |key: &str| {
+        let line = ended.stdout.lines().find(|line| line.trim_start().starts_with(&format!("{key}: ")));
+        let line = line.unwrap_or_else(|| panic!("no `{key}` in {}", ended.stdout));
+        line.rsplit_once('#').unwrap().1.trim().rsplit('/').next().unwrap().to_owned()
+    };
+    assert_eq!(
+        ["entrypoint", "domain", "grading_mode", "policy_model_name"].map(at),
+        ["base.yaml:4:19", "command line", "c.yaml:5:26", "env.yaml:1:20"]
+    );
+}
+
+#[test]
 fn config_dump_masks_secrets() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(

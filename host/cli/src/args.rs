@@ -182,6 +182,9 @@ pub(crate) struct TestArgs {
 pub(crate) struct ValidateArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
+    /// Load no environments: their own options stay unchecked, and nothing is compiled.
+    #[arg(long)]
+    pub quick: bool,
 }
 
 #[derive(Subcommand)]

@@ -239,7 +239,12 @@ async fn load(
     };
     let environment = foundation.runtime.load(request).await.map_err(|error| load_failure(server, &error))?;
     let sessions: SessionBlock = read_block(server, "sessions")?.unwrap_or_default();
-    let tools_over_mcp = server.block.get("expose_tools_over_mcp").is_some_and(|expose| expose == &Value::Bool(true));
+    let tools_over_mcp = match server.block.get("expose_tools_over_mcp").filter(|value| !value.is_null()) {
+        None => false,
+        Some(value) => gym_protocol::lax::from_value(value.clone()).map_err(|error| {
+            Failure::user(format!("{}: `{}.expose_tools_over_mcp`: {error}", server.origin, server.name))
+        })?,
+    };
     let options = ServiceOptions { sessions: sessions.options(), tools_over_mcp };
     ResourcesService::new(server.name.clone(), environment, options, &foundation.keys)
         .map_err(|error| Failure::environment(format!("{}: `{}`: {}", server.origin, server.name, chain(&error))))

@@ -79,7 +79,7 @@ fn run(arguments: &Arguments) -> CommandResult {
         Command::Build(arguments) => commands::build::run(arguments, &places),
         Command::Init(arguments) => commands::init::run(arguments, &places),
         Command::Config(command) => commands::config::run(command, &places),
-        Command::Validate(arguments) => commands::config::validate(arguments, &places),
+        Command::Validate(arguments) => on_runtime(commands::config::validate(arguments, &places)),
         Command::Data(command) => commands::data::run(command, &places, arguments.quiet),
         Command::Serve(options) => on_runtime(commands::serve::run(options, &places)),
         Command::Collect(options) => on_runtime(commands::collect::run(options, &places, arguments.quiet)),

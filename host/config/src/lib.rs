@@ -37,7 +37,7 @@ pub use overrides::text_override;
 pub use reader::{MAX_FILE, read_yaml};
 pub use reserved::{DOMAINS, LICENSES, RESERVED_KEYS};
 pub use roots::Roots;
-pub use secrets::{is_secret_key, masked_override};
+pub use secrets::is_secret_key;
 pub use selection::Selection;
 pub use settings::{
     Address, Dataset, DatasetKind, DatasetSource, HEAD_PORT, PORT_RANGE, Place, ServerSettings, Settings,

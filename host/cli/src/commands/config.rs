@@ -3,11 +3,12 @@
 
 use std::process::ExitCode;
 
-use gym_config::{DumpOptions, Purpose};
+use gym_config::{DumpOptions, Place, Purpose};
+use gym_protocol::ServerKind;
 
 use crate::{
     args::{ConfigCommand, ValidateArgs},
-    assemble::{cannot_be_served, check_blocks},
+    assemble::{Foundation, StandIns, assemble, cannot_be_served, check_blocks, outbound_settings},
     configuration,
     failure::CommandResult,
     options::HostOptions,
@@ -21,11 +22,17 @@ pub(crate) fn run(command: &ConfigCommand, places: &Places) -> CommandResult {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn validate(arguments: &ValidateArgs, places: &Places) -> CommandResult {
-    let settings = configuration::settings(&arguments.config, places, Purpose::Serve)?;
-    HostOptions::read(&settings)?.http_limits()?;
+/// Where servers are in the eyes of the others that this installation cannot serve. Nothing is sent there.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+/// Does everything that serving does but listening: blocks of agents and models are read, environments get their
+/// options. What this installation cannot serve is told, and is no error of the configuration.
+pub(crate) async fn validate(arguments: &ValidateArgs, places: &Places) -> CommandResult {
+    let mut settings = configuration::settings(&arguments.config, places, Purpose::Serve)?;
+    let options = HostOptions::read(&settings)?;
+    options.http_limits()?;
     check_blocks(&settings)?;
-    let mut problems = Vec::new();
+    let (mut problems, mut unserved) = (Vec::new(), Vec::new());
     let width = settings.servers.iter().map(|server| server.name.as_str().chars().count()).max().unwrap_or_default();
     for server in &settings.servers {
         let problem = cannot_be_served(&settings, server);
@@ -34,6 +41,7 @@ pub(crate) fn validate(arguments: &ValidateArgs, places: &Places) -> CommandResu
             (None, true) => "here",
             (None, false) => "elsewhere",
         };
+        unserved.extend(problem.is_some().then(|| server.name.clone()));
         problems.extend(problem);
         println!("{:<width$} {:<22} {:<30} {place}", server.name, server.kind.key(), server.implementation);
     }
@@ -41,6 +49,15 @@ pub(crate) fn validate(arguments: &ValidateArgs, places: &Places) -> CommandResu
         eprintln!("warning: {}", problem.message);
         problem.hint.iter().for_each(|hint| eprintln!("  hint: {hint}"));
     }
+    for server in settings.servers.iter_mut() {
+        let skipped = arguments.quick && server.kind == ServerKind::ResourcesServers && server.is_here();
+        if !skipped && !unserved.contains(&server.name) {
+            continue;
+        }
+        server.place = Place::Elsewhere { url: NOWHERE.to_owned() };
+    }
+    let foundation = Foundation::new(&options, outbound_settings(&settings), places)?;
+    assemble(&settings, places, &foundation, &StandIns::new()).await?;
     let servers = settings.servers.len();
     match problems.len() {
         0 => eprintln!("the configuration is valid: {servers} servers"),
