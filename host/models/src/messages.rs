@@ -21,10 +21,11 @@ pub(crate) async fn through_responses(
         Ok(request) => request,
         Err(error) => return Ok(Reply::new(400, error_body(400, &error.message).bytes().clone())),
     };
+    let asked_for = request.params.get_set("model").cloned();
     let reply = model.respond(request, context).await?;
     let members = Raw::parse(reply.body.clone()).and_then(|body| body.members());
     Ok(match (reply.status, members) {
-        (200, Ok(response)) => Reply::ok(to_message(&response).bytes().clone()),
+        (200, Ok(response)) => Reply::ok(to_message(&response, asked_for.as_ref()).bytes().clone()),
         (status, members) => {
             let message = members.ok().and_then(|body| error_text(&body));
             let message = message.unwrap_or_else(|| format!("the model server answered with status {status}"));
@@ -69,8 +70,8 @@ pub fn to_model_request(body: Bytes) -> Result<ModelRequest, ConvertError> {
         .and_then(|messages| messages.elements().ok())
         .ok_or_else(|| ConvertError::new("`messages` must be a list"))?;
     let mut request = ModelRequest::default();
-    if let Some(system) = body.get_set("system") {
-        request.params.set("instructions", Raw::from_value(&joined_text(system)));
+    if let Some(system) = body.get_set("system").map(lines_of).filter(|text| !text.is_empty()) {
+        request.params.set("instructions", Raw::from_value(&system));
     }
     for (from, to) in
         [("model", "model"), ("max_tokens", "max_output_tokens"), ("temperature", "temperature"), ("top_p", "top_p")]
@@ -79,10 +80,17 @@ pub fn to_model_request(body: Bytes) -> Result<ModelRequest, ConvertError> {
             request.params.set(to, value.clone());
         }
     }
-    for (name, nothing) in [("stop_sequences", "[]"), ("top_k", "null")] {
-        if body.get_set(name).is_some_and(|value| value.as_str() != nothing) {
-            return Err(ConvertError::new(format!("`{name}` has no form in the Responses API")));
+    // What the Responses API has no form for goes where engines find it.
+    let mut extra = Members::new();
+    for (from, to) in [("stop_sequences", "stop"), ("top_k", "top_k")] {
+        if let Some(value) = body.get_set(from).filter(|value| value.as_str() != "[]") {
+            extra.set(to, value.clone());
         }
+    }
+    if !extra.is_empty() {
+        let mut metadata = Members::new();
+        metadata.set("extra_body", Raw::from_value(extra.to_raw().as_str()));
+        request.params.set("metadata", metadata.to_raw());
     }
     if let Some(user) = object(&body, "metadata").and_then(|metadata| metadata.get_set("user_id").cloned()) {
         request.params.set("user", user);
@@ -106,21 +114,22 @@ pub fn to_model_request(body: Bytes) -> Result<ModelRequest, ConvertError> {
     Ok(request)
 }
 
-/// A text, or text blocks joined by blank lines.
-fn joined_text(value: &Raw) -> String {
+/// A text, or the texts of blocks as lines; empty ones make no line.
+fn lines_of(value: &Raw) -> String {
     match value.elements() {
         Ok(blocks) => {
-            let texts: Vec<String> = blocks.iter().filter_map(|block| string(&block.members().ok()?, "text")).collect();
-            texts.join("\n\n")
+            let texts = blocks.iter().filter_map(|block| string(&block.members().ok()?, "text"));
+            texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
         }
         Err(_) => content_text(value),
     }
 }
 
+/// Any tool is a function: also one that Anthropic's servers would run, which a client then answers itself.
 fn tool(tool: &Raw) -> Result<Raw, ConvertError> {
     let tool = tool.members().map_err(|_| ConvertError::new("every tool must be an object"))?;
-    if let Some(kind) = string(&tool, "type").filter(|kind| kind != "custom") {
-        return Err(ConvertError::new(format!("tools of type `{kind}` have no form in the Responses API")));
+    if tool.get_set("name").is_none() {
+        return Err(ConvertError::new("every tool must have a `name`"));
     }
     let mut out = Members::new();
     out.set("type", Raw::from_value("function"));
@@ -128,6 +137,9 @@ fn tool(tool: &Raw) -> Result<Raw, ConvertError> {
         if let Some(value) = tool.get_set(from) {
             out.set(to, value.clone());
         }
+    }
+    if out.get("parameters").is_none() {
+        out.set("parameters", Raw::trusted(&br#"{"type":"object","properties":{}}"#[..]));
     }
     out.set("strict", Raw::from_value(&false));
     Ok(out.to_raw())
@@ -159,8 +171,7 @@ fn push_message(input: &mut Vec<Raw>, message: &Members) -> Result<(), ConvertEr
     }
     let content = message.get_set("content").ok_or_else(|| ConvertError::new("every message must have a `content`"))?;
     let Ok(blocks) = content.elements() else {
-        let text = content_text(content);
-        input.push(message_item(&role, vec![text_part(&role, &text)]));
+        input.push(easy_message(&role, &content_text(content)));
         return Ok(());
     };
     let mut parts = Vec::new();
@@ -181,7 +192,7 @@ fn push_message(input: &mut Vec<Raw>, message: &Members) -> Result<(), ConvertEr
             }
             "thinking" => {
                 flush(input, &role, &mut parts);
-                input.push(reasoning(&string(&block, "thinking").unwrap_or_default()));
+                input.push(reasoning(&block));
             }
             // Unreadable for any other model.
             "redacted_thinking" => {}
@@ -197,9 +208,25 @@ fn push_message(input: &mut Vec<Raw>, message: &Members) -> Result<(), ConvertEr
 }
 
 fn flush(input: &mut Vec<Raw>, role: &str, parts: &mut Vec<Raw>) {
-    if !parts.is_empty() {
-        input.push(message_item(role, std::mem::take(parts)));
+    let only_text = match parts.as_slice() {
+        [part] => part.members().ok().and_then(|part| string(&part, "text")),
+        _ => None,
+    };
+    match only_text {
+        Some(text) => input.push(easy_message(role, &text)),
+        None if parts.is_empty() => {}
+        None => input.push(message_item(role, std::mem::take(parts))),
     }
+    parts.clear();
+}
+
+/// A message whose content is one text.
+fn easy_message(role: &str, text: &str) -> Raw {
+    let mut item = ObjectWriter::with_capacity(text.len() + 64);
+    item.string("role", role);
+    item.string("content", text);
+    item.string("type", "message");
+    item.finish()
 }
 
 fn message_item(role: &str, parts: Vec<Raw>) -> Raw {
@@ -265,7 +292,7 @@ fn tool_result(block: &Members) -> Result<Raw, ConvertError> {
             let blocks: Vec<Members> = blocks.iter().filter_map(|block| block.members().ok()).collect();
             let only_text = blocks.iter().all(|block| string(block, "type").as_deref() == Some("text"));
             if only_text {
-                Raw::from_value(&content_text(content))
+                Raw::from_value(&lines_of(content))
             } else {
                 let parts = blocks.iter().map(|block| match string(block, "type").as_deref() {
                     Some("text") => Ok(text_part("user", &string(block, "text").unwrap_or_default())),
@@ -293,30 +320,40 @@ fn tool_use(block: &Members) -> Raw {
     item.to_raw()
 }
 
-fn reasoning(text: &str) -> Raw {
+/// A thought of an earlier turn. Its signature is what the Responses API calls encrypted content.
+fn reasoning(block: &Members) -> Raw {
+    let text = string(block, "thinking").unwrap_or_default();
     let mut part = ObjectWriter::with_capacity(text.len() + 40);
-    part.string("text", text);
+    part.string("text", &text);
     part.string("type", "summary_text");
     let mut item = Members::new();
     item.set("id", Raw::from_value("rs_history"));
     item.set("summary", array(&[part.finish()]));
+    if let Some(signature) = block.get_set("signature").filter(|signature| signature.as_str() != "\"\"") {
+        item.set("encrypted_content", signature.clone());
+    }
     item.set("type", Raw::from_value("reasoning"));
     item.to_raw()
 }
 
-/// A Response as a message. Its id is that of the Response.
-pub fn to_message(response: &Members) -> Raw {
+/// A Response as a message. Its id is that of the Response, its model the one that was asked for. `input_tokens` are all
+/// of the prompt, cached ones among them.
+pub fn to_message(response: &Members, asked_for: Option<&Raw>) -> Raw {
     let mut blocks: Vec<Raw> = Vec::new();
     let mut stop = "end_turn";
     for item in list(response, "output") {
         let Ok(item) = item.members() else { continue };
         match string(&item, "type").as_deref() {
             Some("reasoning") => {
-                let mut block = ObjectWriter::with_capacity(256);
-                block.string("type", "thinking");
-                block.string("thinking", &item.get_set("summary").map(content_text).unwrap_or_default());
-                block.string("signature", "");
-                blocks.push(block.finish());
+                let signature = string(&item, "encrypted_content").unwrap_or_default();
+                for summary in list(&item, "summary") {
+                    let text = summary.members().ok().and_then(|summary| string(&summary, "text"));
+                    let mut block = ObjectWriter::with_capacity(256);
+                    block.string("type", "thinking");
+                    block.string("thinking", &text.unwrap_or_default());
+                    block.string("signature", &signature);
+                    blocks.push(block.finish());
+                }
             }
             Some("message") => {
                 for part in list(&item, "content") {
@@ -326,12 +363,10 @@ pub fn to_message(response: &Members) -> Raw {
                         stop = "refusal";
                     }
                     let text = string(&part, "text").or(refusal).unwrap_or_default();
-                    if !text.is_empty() {
-                        let mut block = ObjectWriter::with_capacity(text.len() + 40);
-                        block.string("type", "text");
-                        block.string("text", &text);
-                        blocks.push(block.finish());
-                    }
+                    let mut block = ObjectWriter::with_capacity(text.len() + 40);
+                    block.string("type", "text");
+                    block.string("text", &text);
+                    blocks.push(block.finish());
                 }
             }
             Some("function_call") => {
@@ -348,18 +383,16 @@ pub fn to_message(response: &Members) -> Raw {
     }
     let usage = object(response, "usage").unwrap_or_default();
     let count = |members: &Members, name: &str| members.get_set(name).map_or("0", Raw::as_str).to_owned();
-    let cached = object(&usage, "input_tokens_details").map_or_else(|| "0".to_owned(), |d| count(&d, "cached_tokens"));
     let mut counts = ObjectWriter::with_capacity(128);
     counts.text("input_tokens", &count(&usage, "input_tokens"));
-    counts.text("cache_creation_input_tokens", "0");
-    counts.text("cache_read_input_tokens", &cached);
     counts.text("output_tokens", &count(&usage, "output_tokens"));
 
     let mut out = ObjectWriter::with_capacity(512);
     out.member("id", &response.get_set("id").cloned().unwrap_or_else(|| Raw::from_value("")));
     out.string("type", "message");
     out.string("role", "assistant");
-    out.member("model", &response.get_set("model").cloned().unwrap_or_else(|| Raw::from_value("")));
+    let model = asked_for.or_else(|| response.get_set("model"));
+    out.member("model", &model.cloned().unwrap_or_else(|| Raw::from_value("")));
     write_array(out.name("content"), &blocks);
     out.string("stop_reason", stop);
     out.text("stop_sequence", "null");

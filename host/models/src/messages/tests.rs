@@ -11,9 +11,11 @@ fn convert(body: Value) -> Result<Value, String> {
 #[test]
 fn a_request_becomes_create_params() {
     let body = json!({
-        "model": "m", "max_tokens": 100, "temperature": 0.5, "stop_sequences": [], "stream": true,
-        "system": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "metadata": {"user_id": "u"},
-        "tools": [{"name": "f", "description": "d", "input_schema": {"type": "object"}}],
+        "model": "m", "max_tokens": 100, "temperature": 0.5, "stop_sequences": ["END"], "top_k": 5, "stream": true,
+        "system": [{"type": "text", "text": "a"}, {"type": "text", "text": ""},
+            {"type": "text", "text": "b", "cache_control": {"type": "ephemeral"}}], "metadata": {"user_id": "u"},
+        "tools": [{"name": "f", "description": "d", "input_schema": {"type": "object"}},
+            {"type": "web_search_20250305", "name": "web_search"}],
         "tool_choice": {"type": "any", "disable_parallel_tool_use": true},
         "messages": [
             {"role": "user", "content": "q"},
@@ -21,7 +23,8 @@ fn a_request_becomes_create_params() {
                 {"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "text", "text": "I look"},
                 {"type": "tool_use", "id": "t1", "name": "f", "input": {"x": 1.50}}]},
             {"role": "user", "content": [
-                {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "out"}]},
+                {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "out"},
+                    {"type": "text", "text": "put"}]},
                 {"type": "text", "text": "and"},
                 {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}}]}
         ]
@@ -30,17 +33,19 @@ fn a_request_becomes_create_params() {
         convert(body).unwrap(),
         json!({
             "input": [
-                {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "q"}]},
-                {"type": "reasoning", "id": "rs_history", "summary": [{"type": "summary_text", "text": "hm"}]},
-                {"type": "message", "id": "msg_history", "status": "completed", "role": "assistant",
-                    "content": [{"type": "output_text", "text": "I look", "annotations": []}]},
+                {"type": "message", "role": "user", "content": "q"},
+                {"type": "reasoning", "id": "rs_history", "summary": [{"type": "summary_text", "text": "hm"}],
+                    "encrypted_content": "s"},
+                {"type": "message", "role": "assistant", "content": "I look"},
                 {"type": "function_call", "call_id": "t1", "name": "f", "arguments": "{\"x\":1.5}"},
-                {"type": "function_call_output", "call_id": "t1", "output": "out"},
+                {"type": "function_call_output", "call_id": "t1", "output": "out\nput"},
                 {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "and"},
                     {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "auto"}]}
             ],
-            "instructions": "a\n\nb", "model": "m", "max_output_tokens": 100, "temperature": 0.5, "user": "u",
+            "instructions": "a\nb", "metadata": {"extra_body": "{\"stop\":[\"END\"],\"top_k\":5}"}, "model": "m", "max_output_tokens": 100, "temperature": 0.5, "user": "u",
             "tools": [{"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"},
+                "strict": false},
+                {"type": "function", "name": "web_search", "parameters": {"type": "object", "properties": {}},
                 "strict": false}],
             "tool_choice": "required", "parallel_tool_calls": false
         })
@@ -51,22 +56,18 @@ fn a_request_becomes_create_params() {
 fn what_has_no_form_is_refused() {
     for (body, text) in [
         (json!({}), "`messages` must be a list"),
-        (json!({"messages": [], "top_k": 5}), "`top_k` has no form in the Responses API"),
         (
             json!({"messages": [{"role": "tool", "content": ""}]}),
             "the `role` of a message must be `user` or `assistant`",
         ),
-        (
-            json!({"messages": [], "tools": [{"type": "web_search_20250305", "name": "w"}]}),
-            "tools of type `web_search_20250305` have no form in the Responses API",
-        ),
+        (json!({"messages": [], "tools": [{"type": "custom"}]}), "every tool must have a `name`"),
     ] {
         assert_eq!(convert(body).unwrap_err(), text);
     }
 }
 
 fn message(response: Value) -> Value {
-    to_message(&Raw::from_value(&response).members().unwrap()).read().unwrap()
+    to_message(&Raw::from_value(&response).members().unwrap(), None).read().unwrap()
 }
 
 #[test]
@@ -74,7 +75,8 @@ fn a_response_becomes_a_message() {
     let response = json!({
         "id": "resp_1", "model": "m", "incomplete_details": null,
         "output": [
-            {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "hm"}]},
+            {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "hm"},
+                {"type": "summary_text", "text": "aha"}], "encrypted_content": "x"},
             {"type": "message", "id": "m", "content": [{"type": "output_text", "text": "hi", "annotations": []}]},
             {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{\"a\": 1}"},
             {"type": "function_call", "call_id": "d", "name": "f", "arguments": "oops"},
@@ -89,12 +91,13 @@ fn a_response_becomes_a_message() {
             "id": "resp_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "tool_use",
             "stop_sequence": null,
             "content": [
-                {"type": "thinking", "thinking": "hm", "signature": ""}, {"type": "text", "text": "hi"},
+                {"type": "thinking", "thinking": "hm", "signature": "x"},
+                {"type": "thinking", "thinking": "aha", "signature": "x"}, {"type": "text", "text": "hi"},
                 {"type": "tool_use", "id": "c", "name": "f", "input": {"a": 1}},
                 {"type": "tool_use", "id": "d", "name": "f", "input": {"invalid_arguments": "oops"}},
                 {"type": "tool_use", "id": "e", "name": "f", "input": {}}
             ],
-            "usage": {"input_tokens": 5, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 2, "output_tokens": 3}
+            "usage": {"input_tokens": 5, "output_tokens": 3}
         })
     );
 }
