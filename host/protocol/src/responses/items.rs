@@ -2,8 +2,8 @@
 //! Input and output items.
 
 use super::record::{
-    FieldRule, Found, Others, Shape, filled, find, nullable, optional, required, split, write_fields, write_list,
-    write_name, write_record,
+    FieldRule, Found, Others, Shape, defaulted, filled, find, nullable, optional, required, split, write_fields,
+    write_list, write_name, write_record,
 };
 use crate::{
     raw::Raw,
@@ -58,8 +58,8 @@ const EASY_MESSAGE: &[FieldRule] = &[
 const OUTPUT_MESSAGE: &[FieldRule] = &[
     required("id", Shape::Text),
     required("content", Shape::With(write_output_content)),
-    filled("role", Shape::OneOf(&["assistant"], "'assistant'"), "\"assistant\""),
-    filled("status", Shape::OneOf(&["in_progress", "completed", "incomplete"], STATUSES), "\"completed\""),
+    defaulted("role", Shape::OneOf(&["assistant"], "'assistant'"), "\"assistant\""),
+    defaulted("status", STATUS, "\"completed\""),
     required("type", Shape::Text),
     optional("phase", Shape::Text),
 ];
@@ -68,12 +68,13 @@ const OUTPUT_MESSAGE: &[FieldRule] = &[
 const REPEATED_MESSAGE: &[FieldRule] = &[
     required("id", Shape::Text),
     required("content", Shape::With(write_easy_content)),
-    filled("role", Shape::OneOf(&["assistant"], "'assistant'"), "\"assistant\""),
-    filled("status", Shape::OneOf(&["in_progress", "completed", "incomplete"], STATUSES), "\"completed\""),
+    defaulted("role", Shape::OneOf(&["assistant"], "'assistant'"), "\"assistant\""),
+    defaulted("status", STATUS, "\"completed\""),
     required("type", Shape::Text),
     optional("phase", Shape::Text),
 ];
-const STATUSES: &str = "'in_progress', 'completed' or 'incomplete'";
+const STATUS: Shape =
+    Shape::OneOf(&["in_progress", "completed", "incomplete"], "'in_progress', 'completed' or 'incomplete'");
 
 const FUNCTION_CALL: &[FieldRule] = &[
     required("arguments", Shape::Text),
@@ -82,15 +83,15 @@ const FUNCTION_CALL: &[FieldRule] = &[
     required("type", Shape::Text),
     nullable("id", Shape::Text),
     optional("namespace", Shape::Text),
-    nullable("status", Shape::Text),
+    nullable("status", STATUS),
 ];
 
 const FUNCTION_CALL_OUTPUT: &[FieldRule] = &[
     required("call_id", Shape::Text),
-    required("output", Shape::With(write_text_or_list)),
+    required("output", Shape::With(write_call_output)),
     required("type", Shape::Text),
     nullable("id", Shape::Text),
-    nullable("status", Shape::Text),
+    nullable("status", STATUS),
 ];
 
 const REASONING: &[FieldRule] = &[
@@ -244,7 +245,12 @@ fn is_output_message(found: &Found<'_>, is_output: bool) -> bool {
     is_assistant
         && scan::kind(content) == Kind::Array
         && (is_output || find(found, "id").is_some())
-        && scan::elements(content).all(|part| !part_type(part).is_some_and(|kind| kind.starts_with("input_")))
+        && (scan::elements(content).next().is_none() || scan::elements(content).any(|part| !is_input_kind(part)))
+}
+
+/// Whether a part is of a kind that only goes into a model.
+fn is_input_kind(part: &[u8]) -> bool {
+    part_type(part).is_some_and(|kind| kind.starts_with("input_"))
 }
 
 fn part_type(part: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
@@ -283,11 +289,34 @@ fn write_easy_content(value: &[u8], path: &Path<'_>, out: &mut Vec<u8>, errors: 
     }
 }
 
-/// Content of a message that a model wrote.
+/// Content of a message that a model wrote: nothing in it is of a kind that only goes into a model.
 fn write_output_content(value: &[u8], path: &Path<'_>, out: &mut Vec<u8>, errors: &mut Errors) {
     write_list(value, path, out, errors, |part, path, out, errors| {
+        if is_input_kind(part) {
+            return unknown_part(part, &["output_text", "refusal"], path, errors);
+        }
         write_part(part, OUTPUT_TEXT, path, out, errors);
     });
+}
+
+/// What a tool answered: text, or parts that a model can read.
+fn write_call_output(value: &[u8], path: &Path<'_>, out: &mut Vec<u8>, errors: &mut Errors) {
+    if scan::kind(value) == Kind::Array {
+        for (index, part) in scan::elements(value).enumerate().filter(|(_, part)| !is_input_kind(part)) {
+            unknown_part(part, &["input_text", "input_image", "input_file"], &Path::Index(path, index), errors);
+        }
+    }
+    write_text_or_list(value, path, out, errors);
+}
+
+/// The error for a part of a kind that has no place there.
+fn unknown_part(part: &[u8], known: &[&str], path: &Path<'_>, errors: &mut Errors) {
+    if scan::kind(part) != Kind::Object {
+        return errors.not_an_object(path, part);
+    }
+    let quoted: Vec<_> = known.iter().map(|kind| format!("'{kind}'")).collect();
+    let expected = quoted.join(" or ");
+    errors.literal(&Path::Name(path, "type"), &expected, scan::member(part, "type").unwrap_or(b"null"));
 }
 
 fn write_part(part: &[u8], text: &[FieldRule], path: &Path<'_>, out: &mut Vec<u8>, errors: &mut Errors) {

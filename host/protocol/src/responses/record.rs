@@ -23,10 +23,12 @@ pub(super) struct FieldRule {
 /// What happens to a field that is not there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Absent {
-    /// An error. A field that may be absent may be `null` too.
+    /// An error.
     Required,
-    /// It is written with this text.
+    /// It is written with this text. It may be `null`.
     Fill(&'static str),
+    /// It is written with this text. It must not be `null`.
+    Default(&'static str),
     /// It is not written.
     Leave,
 }
@@ -82,6 +84,11 @@ pub(super) const fn filled(name: &'static str, shape: Shape, default: &'static s
     FieldRule { name, shape, absent: Absent::Fill(default) }
 }
 
+/// A field with a default in place of which nobody may write `null`.
+pub(super) const fn defaulted(name: &'static str, shape: Shape, default: &'static str) -> FieldRule {
+    FieldRule { name, shape, absent: Absent::Default(default) }
+}
+
 /// A field that is written only if it came.
 pub(super) const fn optional(name: &'static str, shape: Shape) -> FieldRule {
     FieldRule { name, shape, absent: Absent::Leave }
@@ -132,13 +139,14 @@ pub(super) fn write_fields(
         match (value, rule.absent) {
             (None, Absent::Required) => errors.missing(&Path::Name(path, rule.name), object),
             (None, Absent::Leave) => {}
-            (None, Absent::Fill(default)) => {
+            (None, Absent::Fill(default) | Absent::Default(default)) => {
                 write_plain_name(rule.name, first, out);
                 out.extend_from_slice(default.as_bytes());
             }
             (Some(value), absent) => {
                 write_plain_name(rule.name, first, out);
-                if absent != Absent::Required && scan::kind(value) == Kind::Null {
+                let may_be_null = matches!(absent, Absent::Fill(_) | Absent::Leave);
+                if may_be_null && scan::kind(value) == Kind::Null {
                     out.extend_from_slice(b"null");
                 } else {
                     rule.shape.write(value, &Path::Name(path, rule.name), out, errors);

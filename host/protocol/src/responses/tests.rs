@@ -153,6 +153,14 @@ fn output_items_gain_nulls_and_lose_what_is_unknown() {
             r#"{"content":"go on","role":"user","type":"message"}"#,
         ),
         (
+            r#"{"type":"message","id":"m","role":"assistant","content":[{"type":"refusal","refusal":"no"},{"type":"output_text","text":"a","annotations":[]}]}"#,
+            r#"{"id":"m","content":[{"refusal":"no","type":"refusal"},{"annotations":[],"text":"a","type":"output_text","logprobs":null}],"role":"assistant","status":"completed","type":"message"}"#,
+        ),
+        (
+            r#"{"call_id":"c","output":[{"type":"input_text","text":"a"}],"type":"function_call_output","id":null,"status":null}"#,
+            r#"{"call_id":"c","output":[{"type":"input_text","text":"a"}],"type":"function_call_output","id":null,"status":null}"#,
+        ),
+        (
             r#"{"arguments":"{}","call_id":"c","name":"f","type":"function_call","generation_log_probs":[-0.10,-1e-05],"prompt_token_ids":[1, 2],"generation_token_ids":[3]}"#,
             r#"{"prompt_token_ids":[1, 2],"generation_token_ids":[3],"generation_log_probs":[-0.10,-1e-05],"routed_experts":null,"arguments":"{}","call_id":"c","name":"f","type":"function_call","id":null,"status":null}"#,
         ),
@@ -177,6 +185,22 @@ fn output_items_that_do_not_fit_are_named() {
             "missing body.output.0.message.id; missing body.output.0.message.content.0.output_text.annotations",
         ),
         (r#"{"type":"reasoning","id":"r"}"#, "missing body.output.0.reasoning.summary"),
+        (
+            r#"{"type":"message","id":"m","role":"assistant","status":null,"content":[]}"#,
+            "literal_error body.output.0.message.status",
+        ),
+        (
+            r#"{"type":"function_call","call_id":"c","name":"f","arguments":"","status":"done"}"#,
+            "literal_error body.output.0.function_call.status",
+        ),
+        (
+            r#"{"type":"message","id":"m","role":"assistant","content":[{"type":"output_text","text":"a","annotations":[]},{"type":"input_text","text":"b"}]}"#,
+            "literal_error body.output.0.message.content.1.type",
+        ),
+        (
+            r#"{"type":"function_call_output","call_id":"c","output":[{"type":"input_text","text":"a"},{"type":"output_text","text":"b"}]}"#,
+            "literal_error body.output.0.function_call_output.output.1.type",
+        ),
         (
             r#"{"type":"function_call","call_id":"c","name":"f","arguments":"","prompt_token_ids":[1]}"#,
             "value_error body.output.0.function_call",
