@@ -86,14 +86,14 @@ weather_agent:
             "resource_servers",
         ),
         ("++policy_model.responses_api_models.scripted_model.script=5", "script"),
-        ("++weather.resources_servers.example_single_tool_call.reward_rulez=current", "reward_rulez"),
+        ("++weather.resources_servers.example_single_tool_call.reward_rules=whenever", "whenever"),
         ("++weather.resources_servers.example_single_tool_call.expose_tools_over_mcp=perhaps", "expose_tools_over_mcp"),
     ] {
         let ended = validate(&[mistake]);
         assert!(!ended.status.success(), "{mistake}: {}", ended.stderr);
         assert!(ended.stderr.contains(part), "`{part}` in {}", ended.stderr);
     }
-    let quick = validate(&["--quick", "++weather.resources_servers.example_single_tool_call.reward_rulez=current"]);
+    let quick = validate(&["--quick", "++weather.resources_servers.example_single_tool_call.reward_rules=whenever"]);
     assert!(quick.status.success(), "{}", quick.stderr);
 }
 

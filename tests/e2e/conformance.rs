@@ -14,7 +14,7 @@
 //! | agents as models, items as they come | `openai_client.py`, `stream_client.py` |
 //! | model servers: three routes, streams, tools, images, reasoning, usage, cut answers | `models_client.py` |
 //! | options of model servers, conversion | `host/models/src/vllm/tests.rs`, `host/models/src/chat` |
-//! | token data, byte by byte | `tokens.rs` |
+//! | token data, byte by byte; bodies of full size | `tokens.rs`, `long_run.rs` |
 //! | endpoints that misbehave, limits, streams passed on, clients that go away | `bad_upstream.rs` |
 //! | head server, configuration, addresses | `wire_client.py` (`head`), `commands.rs`, `serve.rs`, `host/config` |
 //! | the launcher of NeMo Gym: servers that run, servers that it starts | `attach.rs` |

@@ -17,6 +17,7 @@ mod data;
 mod environments;
 mod help;
 mod isolation;
+mod long_run;
 mod math;
 mod mistakes;
 mod openenv;

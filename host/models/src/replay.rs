@@ -9,9 +9,8 @@ use bytes::Bytes;
 use gym_agents::{Cookie, Model, Reply, RequestContext};
 use gym_protocol::{Fault, Members, ModelRequest, Raw, ServerName};
 
-use crate::chat::request::array;
 use crate::chat::{list, object, string};
-use crate::response::{Answer, error_body, write_response};
+use crate::response::{Answer, Output, error_body, write_response};
 use crate::scripted::transcript::{From, Item};
 use crate::scripted::{Inputs, find, same_item};
 use crate::settings::{ModelError, Settings};
@@ -181,7 +180,7 @@ impl Model for ReplayModel {
                 id: &id,
                 created_at: attempt.created_at,
                 model: attempt.model.clone(),
-                output: array(items).bytes(),
+                output: Output::Whole(items),
                 incomplete: attempt.incomplete.as_deref().filter(|_| last),
                 usage: attempt.usage.clone().filter(|_| last),
             },

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Writing a Response object.
 
-use gym_protocol::{Members, ObjectWriter, Raw};
+use gym_protocol::{
+    Members, ObjectWriter, Raw,
+    raw::{write_array, write_string},
+};
 
 /// Token counts of a Response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +36,52 @@ impl Usage {
     }
 }
 
+/// The output of an answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Output<'a> {
+    /// JSON text of the array.
+    Text(&'a [u8]),
+    /// Items as they will be.
+    Whole(&'a [Raw]),
+    /// Items in pieces: their token data is written once, into the Response.
+    Items(&'a [Members]),
+}
+
+impl Output<'_> {
+    /// Bytes that it takes, at least.
+    fn size(self) -> usize {
+        let item =
+            |item: &Members| item.iter().map(|(name, value)| name.len() + value.bytes().len() + 4).sum::<usize>();
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Whole(items) => items.iter().map(|item| item.bytes().len() + 1).sum::<usize>() + 2,
+            Self::Items(items) => items.iter().map(|members| item(members) + 3).sum::<usize>() + 2,
+        }
+    }
+
+    fn write(self, buffer: &mut Vec<u8>) {
+        let items = match self {
+            Self::Text(text) => return buffer.extend_from_slice(text),
+            Self::Whole(items) => return write_array(buffer, items),
+            Self::Items(items) => items,
+        };
+        buffer.push(b'[');
+        for (at, item) in items.iter().enumerate() {
+            buffer.extend_from_slice(if at == 0 { b"{" } else { b",{" });
+            for (at, (name, value)) in item.iter().enumerate() {
+                if at > 0 {
+                    buffer.push(b',');
+                }
+                write_string(buffer, name);
+                buffer.push(b':');
+                buffer.extend_from_slice(value.bytes());
+            }
+            buffer.push(b'}');
+        }
+        buffer.push(b']');
+    }
+}
+
 /// What a model server has to say; the rest of a Response repeats the request.
 #[derive(Clone, Debug)]
 pub struct Answer<'a> {
@@ -42,8 +91,8 @@ pub struct Answer<'a> {
     pub created_at: f64,
     /// Name of the model as a JSON string.
     pub model: Raw,
-    /// JSON text of the output array.
-    pub output: &'a [u8],
+    /// The output items.
+    pub output: Output<'a>,
     /// `incomplete_details.reason`; set, the status is `incomplete`.
     pub incomplete: Option<&'a str>,
     /// Token counts: a [`Usage`], or one that is passed on.
@@ -73,7 +122,7 @@ const REPEATED: &[&str] = &[
 /// The whole Response object: required fields always, the optional ones of the request where it sets them.
 pub fn write_response(params: &Members, answer: &Answer<'_>) -> Raw {
     let repeated = params.iter().map(|(name, value)| name.len() + value.bytes().len() + 4).sum::<usize>();
-    let mut out = ObjectWriter::with_capacity(answer.output.len() + repeated + 512);
+    let mut out = ObjectWriter::with_capacity(answer.output.size() + repeated + 512);
     out.string("id", answer.id);
     out.text("created_at", &float_text(answer.created_at));
     out.text("error", "null");
@@ -92,7 +141,7 @@ pub fn write_response(params: &Members, answer: &Answer<'_>) -> Raw {
     }
     out.member("model", &answer.model);
     out.text("object", "\"response\"");
-    out.name("output").extend_from_slice(answer.output);
+    answer.output.write(out.name("output"));
     let or = |name: &str, default: &'static str| {
         params.get_set(name).cloned().unwrap_or_else(|| Raw::trusted(default.as_bytes()))
     };
@@ -152,7 +201,7 @@ mod tests {
             id: "resp_1",
             created_at: 1700000000.0,
             model: Raw::from_value("m"),
-            output: b"[]",
+            output: Output::Text(b"[]"),
             incomplete: Some("max_output_tokens"),
             usage: Some(usage.to_raw()),
         };

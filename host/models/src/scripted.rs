@@ -27,7 +27,7 @@ pub(crate) use self::inputs::{Inputs, same_item};
 use self::answer::{Prepared, PreparedKind};
 use self::tag::Tag;
 use self::transcript::{Item, after_last_user, progress};
-use crate::response::{Answer, Usage, error_body, write_response};
+use crate::response::{Answer, Output, Usage, error_body, write_response};
 use crate::settings::{ModelError, Settings};
 
 /// `created_at` of every scripted Response: 14 November 2023, 22:13:20 UTC.
@@ -193,7 +193,7 @@ impl ScriptedModel {
                 id: &format!("resp_{tag_text}"),
                 created_at: CREATED_AT,
                 model: request.params.get_set("model").cloned().unwrap_or_else(|| Raw::from_value(&self.name)),
-                output: &Prepared::output_text(pieces, &tag_text),
+                output: Output::Text(&Prepared::output_text(pieces, &tag_text)),
                 incomplete,
                 usage: Some(
                     Usage {

@@ -8,6 +8,7 @@ mod item_stream;
 mod model;
 pub(crate) mod openai;
 mod resources;
+mod streamed_params;
 
 use async_trait::async_trait;
 use bytes::Bytes;

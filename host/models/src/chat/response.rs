@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::request::{END_OF_THINK, THINK, array, split_think};
 use super::{ConvertError, TOKEN_FIELDS, list, object, string};
-use crate::response::{Answer, Usage, write_response};
+use crate::response::{Answer, Output, Usage, write_response};
 
 /// The only choice of a completion.
 pub fn first_choice(completion: &Members) -> Result<Members, ConvertError> {
@@ -77,7 +77,6 @@ pub fn to_response(
     if let Some(last) = items.last_mut() {
         super::copy_token_data(&message, last);
     }
-    let output = array(&items.iter().map(Members::to_raw).collect::<Vec<_>>());
     let created = completion.get_set("created").and_then(|created| created.read::<f64>().ok());
     let incomplete = match string(&choice, "finish_reason").as_deref() {
         Some("length") => Some("max_output_tokens"),
@@ -90,7 +89,7 @@ pub fn to_response(
             id: &format!("resp_{}", id()),
             created_at: created.unwrap_or(now),
             model: Raw::from_value(options.model),
-            output: output.bytes(),
+            output: Output::Items(&items),
             incomplete,
             usage: object(completion, "usage").map(|usage| usage_of(&usage).to_raw()),
         },

@@ -12,6 +12,7 @@ use gym_protocol::{Fault, Members, ModelRequest, Raw, responses::check_create_pa
 use super::{
     Call, Site,
     openai::{self, StreamShape, take_stream},
+    streamed_params::{self, Namespaces},
 };
 use crate::{
     answer::{Answer, AnswerBody},
@@ -38,7 +39,7 @@ impl ModelSite {
     async fn call(&self, route: ModelRoute, body: Bytes, context: &mut RequestContext) -> Answer {
         let before = context.cookies.clone();
         let own = self.own.ensure(context);
-        let Some(request) = take_stream(&body) else {
+        let Some(mut request) = take_stream(&body) else {
             let reply = match checked(route, body) {
                 Ok(input) => ask(&*self.model, input, context).await,
                 Err(refusal) => return Answer::from(refusal),
@@ -58,6 +59,10 @@ impl ModelSite {
             ModelRoute::Chat => StreamShape::Chat { include_usage: request.include_usage },
             ModelRoute::Messages => StreamShape::Messages,
         };
+        let namespaces = match route {
+            ModelRoute::Responses => streamed_params::plain(&mut request.params),
+            ModelRoute::Chat | ModelRoute::Messages => Namespaces::default(),
+        };
         let input = match input_of(route, request.params) {
             Ok(input) => input,
             Err(refusal) => return Answer::from(refusal),
@@ -65,7 +70,7 @@ impl ModelSite {
         let model = Arc::clone(&self.model);
         let mut own_context = context.clone();
         let work = async move {
-            let reply = ask(&*model, input, &mut own_context).await;
+            let reply = namespaces.restore(ask(&*model, input, &mut own_context).await);
             let cookies = new_cookies(&before, &own_context, own);
             (reply, cookies)
         };
