@@ -80,6 +80,5 @@ agent:
     // The answers, the request of the last turn, the row that is graded and the reply, and what an allocator keeps.
     let grown = host.peak_memory().saturating_sub(before);
     let times = grown as f64 / reply.text.len() as f64;
-    println!("{} bytes, memory grew by {grown}: {times:.1} times as much", reply.text.len());
     assert!(times < 12.0, "memory grew by {times:.1} times the size of the rollout");
 }
