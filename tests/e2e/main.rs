@@ -14,6 +14,7 @@ mod collect;
 mod commands;
 mod conformance;
 mod data;
+mod datasets;
 mod environments;
 mod help;
 mod isolation;

@@ -37,6 +37,7 @@ fn observation(observation: Value, reward: f64, done: bool) -> Message {
 }
 
 /// A door that opens to the word `sesame`. A path of `/fails/HOW` fails at the first step.
+#[expect(clippy::result_large_err, reason = "the type of the library's callback")]
 fn door(stream: TcpStream) {
     let mut path = String::new();
     let note = |request: &tungstenite::handshake::server::Request, response| {
@@ -67,7 +68,10 @@ fn door(stream: TcpStream) {
 fn fail(how: &str, mut socket: WebSocket<TcpStream>) {
     let sent = match how {
         // Closing with unread or unsent data, without a word.
-        "resets" => Ok(drop(socket.get_mut().shutdown(std::net::Shutdown::Both))),
+        "resets" => {
+            socket.get_mut().shutdown(std::net::Shutdown::Both).ok();
+            Ok(())
+        }
         "hangs" => socket.read().map(drop),
         "garbage" => socket.send(Message::text("{\"type\": \"observation\", \"data\": [1e999, \"\\ud800")),
         "binary" => socket.send(Message::binary(vec![0xff; 100])),
@@ -157,8 +161,9 @@ fn openenv_makes_a_fault_of_a_peer_that_fails_and_waits_no_longer_than_its_deadl
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let silent = listen(|mut stream| drop(stream.read_to_end(&mut Vec::new())));
     let foreign = listen(|mut stream| {
-        stream.read(&mut [0; 1024]).ok();
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").ok();
+        if stream.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").ok();
+        }
     });
     let unreachable = [("closed", closed), ("silent", silent), ("foreign", foreign)];
     let more: String = unreachable.iter().map(|(name, port)| server(name, *port, "/ws")).collect();

@@ -3,6 +3,8 @@
 #![expect(clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
 mod browser;
+#[expect(clippy::unwrap_used, reason = "a server of tests: what it is asked wrongly ends the test")]
+pub mod registries;
 mod upstream;
 
 pub use browser::{Browser, Key};

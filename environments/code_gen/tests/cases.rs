@@ -16,8 +16,3 @@ fn requests_that_are_not_as_they_should_be_do_not_trap() {
     let config = required.as_object().expect("an object");
     gym_env::cases::check_malformed_with::<code_gen::CodeGen>(env!("CARGO_MANIFEST_DIR"), 400, config, |test| test);
 }
-
-#[test]
-fn the_generator_writes_what_is_there() {
-    gym_env::cases::check_generated(env!("CARGO_MANIFEST_DIR"), &["generate"]);
-}

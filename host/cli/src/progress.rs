@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, IsTerminal, Write},
+    time::Duration,
 };
 
 use gym_rollouts::{Event, Observer};
@@ -50,9 +51,14 @@ struct State {
 impl Progress {
     fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {rate} rollouts/s  ETA {eta}  {msg}");
+            // The bar takes what a line leaves and the message is cut at the end of one, so that a narrow terminal has
+            // whole lines too.
+            let style =
+                ProgressStyle::with_template("{wide_bar} {pos}/{len}  {rate} rollouts/s  ETA {eta}\n{wide_msg}");
             let bar = ProgressBar::new(0);
             bar.set_style(style.expect("the template is well-formed").with_key("rate", rate));
+            // Between rollouts that take long the time left goes on.
+            bar.enable_steady_tick(Duration::from_secs(1));
             bar
         });
         Self { bar, state: Mutex::default() }
@@ -186,11 +192,11 @@ impl State {
             0 => "no reward yet".to_owned(),
             count => format!("mean reward {:.4}", self.sum / count as f64),
         };
-        if self.tokens > 0 {
-            text.push_str(&format!("  {} tokens", self.tokens));
-        }
         for (class, count) in &self.faults {
             text.push_str(&format!("  {class}: {count}"));
+        }
+        if self.tokens > 0 {
+            text.push_str(&format!("  {} tokens", short(self.tokens)));
         }
         text
     }
@@ -200,4 +206,40 @@ impl State {
 fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
     // What cannot be formatted is not shown; a bar has nobody to tell.
     write!(out, "{:.1}", state.per_sec()).ok();
+}
+
+/// A count in at most six characters.
+fn short(count: u64) -> String {
+    match count {
+        0..10_000 => count.to_string(),
+        10_000..1_000_000 => format!("{:.1}k", count as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1}M", count as f64 / 1e6),
+        _ => format!("{:.1}G", count as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_has_the_reward_the_faults_and_the_tokens() {
+        let state = |measured: u64, tokens: u64, faults: &[(&str, u64)]| State {
+            measured,
+            sum: measured as f64 / 4.0,
+            tokens,
+            faults: faults.iter().map(|(class, count)| ((*class).to_owned(), *count)).collect(),
+            ..State::default()
+        };
+        for (state, text) in [
+            (state(0, 0, &[]), "no reward yet"),
+            (state(8, 9_999, &[]), "mean reward 0.2500  9999 tokens"),
+            (
+                state(8, 12_345_678, &[("timeout", 3), ("agent_run", 1)]),
+                "mean reward 0.2500  agent_run: 1  timeout: 3  12.3M tokens",
+            ),
+        ] {
+            assert_eq!(state.text(), text);
+        }
+    }
 }

@@ -15,8 +15,6 @@ mod local;
 mod secret;
 mod store;
 #[cfg(test)]
-mod test_server;
-#[cfg(test)]
 mod tests;
 
 pub use address::{Address, AddressError};

@@ -91,8 +91,19 @@ pub(crate) struct Partial {
     path: PathBuf,
     target: PathBuf,
     file: std::fs::File,
+    /// Whether its content is known, so that another pull can go on.
+    can_continue: bool,
     /// What is there already, in bytes.
     pub size: u64,
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.can_continue || self.size == 0 {
+            // Of no use to anybody; where it has its final name, there is nothing left to remove.
+            std::fs::remove_file(&self.path).ok();
+        }
+    }
 }
 
 impl Partial {
@@ -107,7 +118,7 @@ impl Partial {
         let file = std::fs::File::options().create(true).truncate(content.is_none()).write(true).open(&path);
         let mut file = file.map_err(problem(&path))?;
         let size = file.seek(SeekFrom::End(0)).map_err(problem(&path))?;
-        Ok(Self { path, target: target.to_owned(), file, size })
+        Ok(Self { path, target: target.to_owned(), file, can_continue: content.is_some(), size })
     }
 
     /// Begins anew.

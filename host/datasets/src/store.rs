@@ -185,6 +185,52 @@ impl Store {
         Ok(pulled(target, found, false, verified))
     }
 
+    /// The file of a split, as `train`, in a dataset of the hub of which no file is named: the only file of rows with a
+    /// word of that split in its path, or else the only file of rows, if its path has no word of any split and the split
+    /// is `train` (so the hub's own library sees it). An address of another kind, or with a file, is the answer itself.
+    pub async fn of_split(&self, from: &Address, split: &str) -> Result<Address, DatasetError> {
+        let Address::HuggingFace { owner, name: Some(name), revision, file: None } = from else {
+            return Ok(from.clone());
+        };
+        let files = self.list(from).await?.into_iter().filter_map(|entry| entry.file);
+        let files: Vec<String> = files.filter(|file| file.ends_with(".jsonl")).collect();
+        let split_of = |file: &String| {
+            let mut words = file.split(|character: char| !character.is_ascii_alphanumeric()).rev();
+            words.find_map(|word| {
+                SPLITS
+                    .iter()
+                    .find(|(_, words)| words.contains(&word.to_ascii_lowercase().as_str()))
+                    .map(|(name, _)| *name)
+            })
+        };
+        let mut own: Vec<&String> = files.iter().filter(|file| split_of(file) == Some(split)).collect();
+        if own.is_empty() && split == "train" {
+            own = files.iter().filter(|file| split_of(file).is_none()).collect();
+        }
+        match own.as_slice() {
+            [file] => Ok(Address::HuggingFace {
+                owner: owner.clone(),
+                name: Some(name.clone()),
+                revision: revision.clone(),
+                file: Some((*file).clone()),
+            }),
+            found => {
+                let lacking = match (found, files.len()) {
+                    (_, 0) => "a file of rows (.jsonl)".to_owned(),
+                    ([], count) => {
+                        format!("which of {count} files is the split `{split}`: {}", first(&mut files.iter()))
+                    }
+                    (several, _) => format!(
+                        "which of the {} files of the split `{split}`: {}",
+                        several.len(),
+                        first(&mut several.iter().copied())
+                    ),
+                };
+                Err(DatasetError::Incomplete { address: from.to_string(), lacking })
+            }
+        }
+    }
+
     /// The file that an address means.
     async fn one_file(&self, from: &Address) -> Result<Entry, DatasetError> {
         let lacking = |lacking: String| DatasetError::Incomplete { address: from.to_string(), lacking };
@@ -214,8 +260,8 @@ impl Store {
             1 => Ok(files.remove(0)),
             0 => Err(lacking("which file, and there is none".to_owned())),
             count => {
-                let names: Vec<_> = files.iter().take(5).filter_map(|entry| entry.file.clone()).collect();
-                Err(lacking(format!("which of {count} files: {}", names.join(", "))))
+                let names: Vec<String> = files.into_iter().filter_map(|entry| entry.file).collect();
+                Err(lacking(format!("which of {count} files: {}", first(&mut names.iter()))))
             }
         }
     }
@@ -223,4 +269,17 @@ impl Store {
 
 fn pulled(path: PathBuf, found: Digests, already_there: bool, verified: bool) -> Pulled {
     Pulled { path, size: found.size, sha256: found.sha256, already_there, verified }
+}
+
+/// Splits, and the words in a file's path that name them.
+const SPLITS: [(&str, &[&str]); 4] = [
+    ("train", &["train", "training"]),
+    ("validation", &["validation", "valid", "val", "dev"]),
+    ("test", &["test", "testing", "eval", "evaluation"]),
+    ("example", &["example", "examples"]),
+];
+
+/// The first names of many.
+fn first(names: &mut dyn Iterator<Item = &String>) -> String {
+    names.take(5).map(String::as_str).collect::<Vec<_>>().join(", ")
 }

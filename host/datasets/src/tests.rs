@@ -3,11 +3,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::{
-    Address, DatasetError, GitLab, HuggingFace, Settings, Store, Token,
-    http::Patience,
-    test_server::{Fault, Shared, TOKEN, start},
-};
+use crate::{Address, DatasetError, GitLab, HuggingFace, Settings, Store, Token, http::Patience};
+use gym_tests::registries::{Fault, Shared, TOKEN, start};
 
 struct Bench {
     world: Shared,
@@ -43,8 +40,8 @@ impl Bench {
         path
     }
 
-    fn fault(&self, text: &'static str, fault: Fault) {
-        self.world.lock().faults.push_back((text, fault));
+    fn fault(&self, text: &str, fault: Fault) {
+        self.world.lock().faults.push_back((text.to_owned(), fault));
     }
 
     fn asked(&self, text: &str) -> usize {
@@ -168,9 +165,9 @@ async fn an_upload_that_was_cut_off_goes_on_where_it_stopped() {
         |number: usize| bench.world.lock().log.iter().filter(|line| line.ends_with(&format!("/{number}"))).count();
     // The address of the fifth part ends its request line.
     let oid = crate::local::digests(&file).unwrap().sha256;
-    let fifth: &'static str = Box::leak(format!("/signed/part/{oid}/5").into_boxed_str());
+    let fifth = format!("/signed/part/{oid}/5");
     for _ in 0..3 {
-        bench.fault(fifth, Fault::Status(500));
+        bench.fault(&fifth, Fault::Status(500));
     }
     let error = bench.push(&file, "hf:o/n").await.unwrap_err();
     assert!(matches!(error, DatasetError::Unreachable { .. }), "{error}");
@@ -305,6 +302,36 @@ async fn faults_have_names_and_no_tokens() {
     // The content that the hub's own rules leave out.
     let error = bench.push(&file, "hf:o/n/ignored").await.unwrap_err();
     assert!(matches!(error, DatasetError::Refused { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_split_is_found_by_the_words_of_paths() {
+    let bench = Bench::new().await;
+    let cases: [(&[&str], &str, Result<&str, &str>); 9] = [
+        (&["train.jsonl", "validation.jsonl"], "validation", Ok("validation.jsonl")),
+        (&["train.jsonl", "dev.jsonl", "README.md"], "validation", Ok("dev.jsonl")),
+        // What is nearest to the file counts.
+        (&["train/a_val.jsonl", "train/a.jsonl"], "train", Ok("train/a.jsonl")),
+        (&["data/train-00000-of-00001.jsonl"], "train", Ok("data/train-00000-of-00001.jsonl")),
+        (&["rows.jsonl", "test.jsonl"], "train", Ok("rows.jsonl")),
+        (&["constraints.jsonl"], "validation", Err("which of 1 files is the split `validation`: constraints.jsonl")),
+        (&["train-0.jsonl", "train-1.jsonl"], "train", Err("which of the 2 files of the split `train`")),
+        (&["a.jsonl", "b.jsonl"], "train", Err("which of the 2 files of the split `train`: a.jsonl, b.jsonl")),
+        (&["train.parquet"], "train", Err("a file of rows (.jsonl)")),
+    ];
+    for (files, split, expected) in cases {
+        bench.world.lock().files = files.iter().map(|name| ((*name).to_owned(), rows(1))).collect();
+        let found = bench.store.of_split(&"hf:o/n".parse().unwrap(), split).await;
+        match (found, expected) {
+            (Ok(address), Ok(file)) => assert_eq!(address.to_string(), format!("hf:o/n/{file}")),
+            (Err(error), Err(text)) => assert!(error.to_string().contains(text), "{error}"),
+            (found, _) => panic!("{files:?} {split}: {found:?}"),
+        }
+    }
+    for text in ["hf:o/n/a.jsonl", "gitlab:n/1/a.jsonl"] {
+        let address: Address = text.parse().unwrap();
+        assert_eq!(bench.store.of_split(&address, "train").await.unwrap(), address);
+    }
 }
 
 #[tokio::test]

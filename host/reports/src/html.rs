@@ -14,21 +14,75 @@ const STYLE: &str = "
 :root { color-scheme: light dark; --fg: #1a1c20; --soft: #5b616b; --bg: #ffffff; --line: #d9dce1; --bar: #2f6fb0; --card: #f6f7f9 }
 @media (prefers-color-scheme: dark) { :root { --fg: #e6e8eb; --soft: #a3a9b3; --bg: #16181c; --line: #363a42; --bar: #6ea8e0; --card: #1e2126 } }
 * { box-sizing: border-box } body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; font: 16px/1.5 system-ui, sans-serif; color: var(--fg); background: var(--bg) }
-h1 { font-size: 1.5rem; margin: 0 0 .25rem } h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; border-top: 1px solid var(--line); padding-top: 1rem } p { margin: .25rem 0; color: var(--soft) }
+h1 { font-size: 1.5rem; margin: 0 0 .25rem; overflow-wrap: anywhere } h2 { overflow-wrap: anywhere; font-size: 1.2rem; margin: 2rem 0 .5rem; border-top: 1px solid var(--line); padding-top: 1rem } p { overflow-wrap: anywhere; margin: .25rem 0; color: var(--soft) }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: .75rem; margin: 1rem 0 } .figures div { background: var(--card); border-radius: .5rem; padding: .6rem .8rem } .figures b { display: block; font-size: 1.3rem; font-variant-numeric: tabular-nums } .figures span { color: var(--soft); font-size: .85rem }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 1rem } figure { margin: 0; background: var(--card); border-radius: .5rem; padding: .75rem } figcaption { font-weight: 600; margin-bottom: .25rem } svg { width: 100%; height: auto; display: block }
 .bar { fill: var(--bar) } .grid { stroke: var(--line) } text { fill: var(--soft); font: 11px system-ui, sans-serif } .axis { font-size: 12px }
-.scroll { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem } th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap } th { color: var(--soft); font-weight: 600 } .text { text-align: left }
+.scroll { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem } th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap } th { color: var(--soft); font-weight: 600 } .text { text-align: left } .tasks td:last-child, .tools td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 9rem }
 ";
+
+/// Columns of the tables, and whether they are texts.
+const TASK_COLUMNS: [(&str, bool); 13] = [
+    ("task", false),
+    ("rollouts", false),
+    ("mean", false),
+    ("std", false),
+    ("min", false),
+    ("max", false),
+    ("full", false),
+    ("zero", false),
+    ("band", true),
+    ("calls", false),
+    ("tokens", false),
+    ("characters", false),
+    ("agent", true),
+];
+const TOOL_COLUMNS: [(&str, bool); 6] = [
+    ("tool", true),
+    ("calls", false),
+    ("rollouts", false),
+    ("mean reward with", false),
+    ("without", false),
+    ("correlation", false),
+];
+
+/// On a phone a table would run off the page: there each row is a card, in which every value has its column's name above
+/// it. `whole` is the column that takes a line of its own.
+fn cards(class: &str, columns: &[(&str, bool)], whole: usize) -> String {
+    let mut style = format!(
+        "@media (max-width: 44rem) {{ .{class}, .{class} tbody {{ display: block }} .{class} tr:first-child {{ display: none }} \
+         .{class} tr {{ display: grid; grid-template-columns: repeat(4, 1fr); gap: .25rem .5rem; padding: .5rem 0; \
+         border-bottom: 1px solid var(--line) }} .{class} td {{ border: 0; padding: 0; text-align: left; white-space: normal; \
+         overflow-wrap: anywhere; line-height: 1.3 }} .{class} td::before {{ display: block; color: var(--soft); \
+         font-size: .75rem }} .{class} td:nth-child({}) {{ grid-column: 1 / -1 }}",
+        whole + 1
+    );
+    for (index, (name, _)) in columns.iter().enumerate() {
+        style.push_str(&format!(" .{class} td:nth-child({})::before {{ content: \"{name}\" }}", index + 1));
+    }
+    style.push_str(" }\n");
+    style
+}
+
+/// The beginning of a table: its names.
+fn table(class: &str, columns: &[(&str, bool)], page: &mut String) {
+    page.push_str(&format!("<div class=\"scroll\"><table class=\"{class}\"><tr>"));
+    for (name, is_text) in columns {
+        page.push_str(if *is_text { "<th class=\"text\">" } else { "<th>" });
+        page.push_str(name);
+    }
+}
 
 /// The page. `source` says what the rollouts are from, for example the name of their file.
 pub fn html(profile: &Profile, source: &str) -> String {
     let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Reward profile of {0}</title><style>{STYLE}</style></head><body><h1>Reward profile</h1><p>{0}: {1} rows{2}{3}</p>",
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Reward profile of {0}</title><style>{STYLE}{4}{5}</style></head><body><h1>Reward profile</h1><p>{0}: {1} rows{2}{3}</p>",
         escaped(source),
         profile.rows,
         note(profile.twice, "passed over because their rollout was there already"),
         note(profile.without_key, "without `_ng_task_index` and `_ng_rollout_index`"),
+        cards("tasks", &TASK_COLUMNS, 12),
+        cards("tools", &TOOL_COLUMNS, 0),
     );
     for agent in &profile.agents {
         section(agent, profile, &mut page);
@@ -63,7 +117,8 @@ fn section(agent: &AgentProfile, profile: &Profile, page: &mut String) {
     plots(agent, profile, page);
     page.push_str("</div>");
     if !agent.tools.is_empty() {
-        page.push_str("<h3>Tools</h3><div class=\"scroll\"><table><tr><th class=\"text\">tool<th>calls<th>rollouts<th>mean reward with<th>without<th>correlation");
+        page.push_str("<h3>Tools</h3>");
+        table("tools", &TOOL_COLUMNS, page);
         for tool in agent.tools.iter().take(200) {
             page.push_str(&format!(
                 "<tr><td class=\"text\">{}<td>{}<td>{}<td>{}<td>{}<td>{}",
@@ -152,7 +207,7 @@ fn tasks(profile: &Profile, page: &mut String) {
     if profile.tasks.len() > MAX_TASKS {
         page.push_str(&format!("<p>The first {MAX_TASKS} of {}.</p>", profile.tasks.len()));
     }
-    page.push_str("<div class=\"scroll\"><table><tr><th>task<th>rollouts<th>mean<th>std<th>min<th>max<th>full<th>zero<th class=\"text\">band<th>calls<th>tokens<th>characters<th class=\"text\">agent");
+    table("tasks", &TASK_COLUMNS, page);
     for task in profile.tasks.iter().take(MAX_TASKS) {
         page.push_str(&format!(
             "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td class=\"text\">{}<td>{:.1}<td>{}<td>{:.0}<td class=\"text\">{}",

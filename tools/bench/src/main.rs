@@ -6,6 +6,7 @@
 mod client;
 mod load;
 mod native;
+mod prepare;
 mod process;
 mod table;
 mod workload;
@@ -33,9 +34,12 @@ struct Arguments {
     /// Seconds for each measurement, at most 60.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
-    /// Only these workloads.
-    #[arg(long, value_delimiter = ',', default_values_t = ["verify".to_owned(), "session".to_owned(), "run".to_owned()])]
+    /// Only these workloads; `prepare` is `gym-host data prepare` beside the disk.
+    #[arg(long, value_delimiter = ',', default_values_t = ["verify", "session", "run"].map(str::to_owned))]
     workloads: Vec<String>,
+    /// Size of the dataset that is prepared.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=20_000))]
+    megabytes: u64,
     /// Serve the native handler; gym-bench starts itself with this option.
     #[arg(long, hide = true)]
     serve_native: bool,
@@ -53,7 +57,14 @@ fn main() -> anyhow::Result<()> {
         return runtime.block_on(native::serve());
     }
     let host = arguments.host.clone().context("--host names the binary")?;
-    runtime.block_on(measure(&arguments, &host))
+    let (prepare, served): (Vec<_>, Vec<_>) = arguments.workloads.iter().partition(|name| *name == "prepare");
+    if !served.is_empty() {
+        runtime.block_on(measure(&arguments, &served, &host))?;
+    }
+    if !prepare.is_empty() {
+        prepare::measure(&host, arguments.megabytes)?;
+    }
+    Ok(())
 }
 
 const CONFIG: &str = "\
@@ -87,7 +98,7 @@ bench_agent:
 head_server: {host: 127.0.0.1, port: 0}
 ";
 
-async fn measure(arguments: &Arguments, host: &PathBuf) -> anyhow::Result<()> {
+async fn measure(arguments: &Arguments, workloads: &[&String], host: &PathBuf) -> anyhow::Result<()> {
     let folder = tempfile::tempdir().context("failed to make a folder for the configuration")?;
     let config = folder.path().join("bench.yaml");
     std::fs::write(&config, CONFIG).context("failed to write the configuration")?;
@@ -99,7 +110,7 @@ async fn measure(arguments: &Arguments, host: &PathBuf) -> anyhow::Result<()> {
     println!("gym-host was ready {:.0} ms after its start\n", server.start.as_secs_f64() * 1000.0);
     println!("{}", table::HEADER);
     let duration = Duration::from_secs(arguments.seconds);
-    for name in &arguments.workloads {
+    for name in workloads {
         for clients in &arguments.clients {
             let (of_host, of_native) = match name.as_str() {
                 "verify" => {
@@ -107,7 +118,7 @@ async fn measure(arguments: &Arguments, host: &PathBuf) -> anyhow::Result<()> {
                 }
                 "session" => (Workload::session(&address(&server, "bench_counter")?), None),
                 "run" => (Workload::run(&address(&server, "bench_agent")?), None),
-                other => anyhow::bail!("there is no workload `{other}`: verify, session, run"),
+                other => anyhow::bail!("there is no workload `{other}`: verify, session, run, prepare"),
             };
             let native_row = match of_native {
                 Some(workload) => Some(row(&native, workload, *clients, duration).await?),

@@ -57,16 +57,21 @@ impl Server {
 
     /// What the process has used up to now.
     pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
-        let folder = format!("/proc/{}", self.child.id());
-        let stat = std::fs::read_to_string(format!("{folder}/stat")).context("failed to read the process's usage")?;
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-        let status = std::fs::read_to_string(format!("{folder}/status"))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kilobytes: u64 = resident.trim().trim_end_matches(" kB").trim().parse()?;
-        // Linux counts in hundredths of a second on every architecture that we run on.
-        Ok(Usage { cpu: Duration::from_millis(ticks * 10), resident_bytes: kilobytes * 1024 })
+        usage(self.child.id())
     }
+}
+
+/// What a process has used up to now.
+pub(crate) fn usage(process: u32) -> anyhow::Result<Usage> {
+    let folder = format!("/proc/{}", process);
+    let stat = std::fs::read_to_string(format!("{folder}/stat")).context("failed to read the process's usage")?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+    let status = std::fs::read_to_string(format!("{folder}/status"))?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kilobytes: u64 = resident.trim().trim_end_matches(" kB").trim().parse()?;
+    // Linux counts in hundredths of a second on every architecture that we run on.
+    Ok(Usage { cpu: Duration::from_millis(ticks * 10), resident_bytes: kilobytes * 1024 })
 }
 
 impl Drop for Server {

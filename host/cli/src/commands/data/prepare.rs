@@ -65,17 +65,19 @@ async fn download(
         let is_preferred =
             |source: &&DatasetSource| matches!(source, DatasetSource::GitLab { .. }) == (preferred == "gitlab");
         match dataset.sources.iter().find(is_preferred).or_else(|| dataset.sources.first()) {
-            Some(source) => work.push((address(source), places.current.join(&dataset.jsonl_fpath))),
+            Some(source) => {
+                work.push((address(source), dataset.kind.as_str(), places.current.join(&dataset.jsonl_fpath)));
+            }
             None => missing.push(format!("{}: {} ({})", server.name, dataset.name, dataset.jsonl_fpath)),
         }
     }
     if !missing.is_empty() {
         return Err(failure(&PrepareError::Missing { missing }));
     }
-    for (from, to) in work {
+    for (from, split, to) in work {
         // Two datasets may share a file.
         if !to.is_file() {
-            transfer::fetch(&from, &to, &arguments.config, places).await?;
+            transfer::fetch(&from, split, &to, &arguments.config, places).await?;
         }
     }
     Ok(ExitCode::SUCCESS)

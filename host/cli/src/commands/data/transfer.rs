@@ -49,14 +49,21 @@ pub(super) async fn pull(arguments: &PullArgs, places: &Places) -> CommandResult
     Ok(ExitCode::SUCCESS)
 }
 
-/// Fetches the file of one place to a path.
-pub(super) async fn fetch(from: &str, to: &Path, config: &ConfigArgs, places: &Places) -> Result<(), Failure> {
+/// Fetches the file of one place to a path; of a dataset of the hub without a file, that of the split.
+pub(super) async fn fetch(
+    from: &str,
+    split: &str,
+    to: &Path,
+    config: &ConfigArgs,
+    places: &Places,
+) -> Result<(), Failure> {
     let from = address(from)?;
     if let Some(folder) = to.parent() {
         std::fs::create_dir_all(folder)
             .map_err(|error| of_file(format!("failed to make {}: {error}", folder.display()), &error))?;
     }
     let store = store(settings(&from, config, places)?)?;
+    let from = store.of_split(&from, split).await.map_err(|error| failure(&error))?;
     let pulled = store.pull(&from, to, false).await.map_err(|error| failure(&error))?;
     eprintln!("fetched  {} ({}) from {from}", pulled.path.display(), bytes(pulled.size));
     Ok(())

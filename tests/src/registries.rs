@@ -17,13 +17,13 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::local::hex;
-
-pub(crate) const TOKEN: &str = "glpat-very-secret";
+/// The token that both take.
+pub const TOKEN: &str = "glpat-very-secret";
 
 /// What goes wrong with one request whose method and path contain this text.
 #[derive(Clone, Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
+    /// A refusal, in whose text the token stands.
     Status(u16),
     /// The connection ends after so many bytes of a body that should be longer.
     CutAfter(usize),
@@ -33,20 +33,27 @@ pub(crate) enum Fault {
 
 /// What the server has and saw.
 #[derive(Default)]
-pub(crate) struct World {
+pub struct World {
+    /// `http://127.0.0.1:PORT`; the registry is below `/gl/`.
     pub url: String,
     /// Files by path: content.
     pub files: BTreeMap<String, Vec<u8>>,
     /// Contents of the store of large files.
     pub large: BTreeMap<String, Vec<u8>>,
+    /// Parts of large files, by digest and number.
     pub parts: BTreeMap<String, Vec<u8>>,
+    /// Versions by name.
     pub models: BTreeMap<String, Vec<String>>,
+    /// What the hub was asked to make.
     pub repos: Vec<Value>,
+    /// Bodies of commits.
     pub commits: Vec<String>,
     /// From this size on files are large; above `chunk` they are sent in parts.
     pub large_from: usize,
+    /// See `large_from`.
     pub chunk: usize,
-    pub faults: VecDeque<(&'static str, Fault)>,
+    /// What goes wrong next, and with which request.
+    pub faults: VecDeque<(String, Fault)>,
     /// `METHOD path?query`
     pub log: Vec<String>,
     /// `Range` of requests that had one.
@@ -55,9 +62,11 @@ pub(crate) struct World {
     pub packages: bool,
 }
 
-pub(crate) type Shared = Arc<Mutex<World>>;
+/// The servers, as the test and they see them.
+pub type Shared = Arc<Mutex<World>>;
 
-pub(crate) async fn start() -> Shared {
+/// Starts both on a port of the machine; they end with the runtime.
+pub async fn start() -> Shared {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let world: Shared =
@@ -65,6 +74,19 @@ pub(crate) async fn start() -> Shared {
     let router = Router::new().fallback(answer).with_state(world.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
     world
+}
+
+/// Starts both on a thread of their own; they end with the process.
+pub fn start_in_background() -> Shared {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            send.send(start().await).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    receive.recv().unwrap()
 }
 
 async fn answer(State(world): State<Shared>, request: Request) -> Response {
@@ -82,7 +104,7 @@ fn without_fault(world: &mut World, parts: &Parts, body: &Bytes) -> (Response, O
     let line = format!("{} {}", parts.method, parts.uri);
     world.log.push(line.clone());
     world.ranges.extend(parts.headers.get("range").and_then(|range| range.to_str().ok()).map(str::to_owned));
-    let fault = world.faults.iter().position(|(text, _)| line.contains(text));
+    let fault = world.faults.iter().position(|(text, _)| line.contains(text.as_str()));
     let fault = fault.and_then(|at| world.faults.remove(at)).map(|(_, fault)| fault);
     if let Some(Fault::Status(status)) = fault {
         let body = json!({"message": format!("refused with {TOKEN}")}).to_string();
@@ -392,4 +414,8 @@ fn git(bytes: &[u8]) -> String {
     sha.update(format!("blob {}\0", bytes.len()));
     sha.update(bytes);
     hex(&sha.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
