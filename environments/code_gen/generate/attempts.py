@@ -60,7 +60,7 @@ def cheats():
         ("a file is read", "print(open('/etc/passwd').read())", failed),
         ("the process is looked at", "print(open('/proc/self/environ').read(), open('/proc/self/maps').read())", failed),
         ("the network is asked", "import socket\nprint(socket.create_connection(('127.0.0.1', 80), 1).recv(10))", failed),
-        ("memory is read by address", "import ctypes\nprint(ctypes.string_at(id(input), 100))", failed),
+        ("memory is read by address", "import ctypes\nraise ValueError(ctypes.string_at(id(input), 100))", failed),
         ("deep recursion", "def f(n): return f(n + 1) + 1\nf(0)", failed),
         ("an exception with a hostile text", "class E(Exception):\n    def __repr__(self): raise E\n    __str__ = __repr__\nraise E", failed),
         ("an interrupt", "raise KeyboardInterrupt", ended),
