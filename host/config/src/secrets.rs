@@ -153,7 +153,7 @@ fn looks_secret(text: &str) -> bool {
             text.get(..scheme.len()).filter(|start| start.eq_ignore_ascii_case(scheme)).map(|_| &text[scheme.len()..]);
         rest.is_some_and(|rest| !rest.trim().is_empty() && !rest.trim().contains(' ') && !is_reference(rest.trim()))
     };
-    SCHEMES.iter().any(|word| scheme(&word))
+    SCHEMES.iter().any(scheme)
         || PREFIXES.iter().any(|prefix| text.strip_prefix(prefix).is_some_and(|rest| is_key(rest) && has_digit(rest)))
 }
 
