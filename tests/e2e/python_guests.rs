@@ -564,6 +564,9 @@ fn a_scaffolded_python_environment_builds_and_passes_its_tests_at_once() {
     let tested = run(gym_host(folder.path()).args(["test", "my_python"]));
     assert!(tested.status.success(), "{}{}", tested.stdout, tested.stderr);
     assert!(tested.stdout.lines().last().unwrap_or_default().ends_with(" 0 failed"), "{}", tested.stdout);
+    // Its rows are found where they were made.
+    let prepare = ["data", "prepare", "--environment", "my_python", "--mode", "example_validation", "-o", "prepared"];
+    built(&run(gym_host(folder.path()).args(prepare)));
 }
 
 #[test]

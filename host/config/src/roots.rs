@@ -43,8 +43,9 @@ impl Roots {
     ///
     /// A NeMo Gym path that no root has is then looked for where gym-host keeps such things:
     /// `resources_servers/X/…` in `environments/X/…`, `responses_api_models/…`, `responses_api_agents/…` and
-    /// `environment_servers/…` in `configs/…`, and `environments/X/config.yaml` in `environments/X/configs/X.yaml`. Last
-    /// comes the name that a file has got since.
+    /// `environment_servers/…` in `configs/…`, and `environments/X/config.yaml` in `environments/X/configs/X.yaml`. Then
+    /// comes the name that a file has got since, and last the folder of an environment that lies directly under a root,
+    /// as `gym-host init` makes it outside of a checkout.
     pub fn find(&self, path: &str) -> Option<PathBuf> {
         self.candidates(path).into_iter().find(|candidate| candidate.exists())
     }
@@ -59,6 +60,7 @@ impl Roots {
             names.extend(alias(&new));
             names.push(new.into());
         }
+        names.extend(direct(path));
         names.iter().flat_map(|name| self.in_order().into_iter().map(move |root| root.join(name))).collect()
     }
 
@@ -119,6 +121,12 @@ pub(crate) fn listed(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
+/// The same file of an environment whose folder has no folder `environments` around it.
+fn direct(path: &str) -> Option<PathBuf> {
+    let rest = path.strip_prefix("environments/").or_else(|| path.strip_prefix("resources_servers/"))?;
+    rest.contains('/').then(|| PathBuf::from(rest))
+}
+
 /// The place where gym-host keeps what NeMo Gym has at `path`.
 fn alias(path: &str) -> Option<PathBuf> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
@@ -155,6 +163,8 @@ mod tests {
             install.join("environments/mcqa/configs/mcqa.yaml"),
             install.join("configs/responses_api_models/vllm_model/configs/vllm_model.yaml"),
             cwd.join("resources_servers/own/configs/own.yaml"),
+            cwd.join("made/data/example.jsonl"),
+            cwd.join("mcqa/configs/mcqa.yaml"),
         ] {
             write(&path);
         }
@@ -170,6 +180,9 @@ mod tests {
                 Some(install.join("configs/responses_api_models/vllm_model/configs/vllm_model.yaml")),
             ),
             ("resources_servers/own/configs/own.yaml", Some(cwd.join("resources_servers/own/configs/own.yaml"))),
+            ("environments/made/data/example.jsonl", Some(cwd.join("made/data/example.jsonl"))),
+            ("resources_servers/made/data/example.jsonl", Some(cwd.join("made/data/example.jsonl"))),
+            ("environments/made", None),
         ] {
             assert_eq!(roots.find(path), expected, "{path}");
         }
