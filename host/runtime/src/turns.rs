@@ -8,8 +8,9 @@
 //!
 //! Calls that compute for long would keep the others waiting. The more CPU time a call has used, the lower its band; it
 //! goes back to the end of its band's queue at every tick. When calls of several bands wait, each band has a share of the
-//! machine, half as large as that of the band above. One thread is kept free of long calls, so that a short one that
-//! arrives need not wait for a tick.
+//! machine, and the lowest band, of calls that may never end, a quarter of the share that the others have. Were the shares
+//! less equal, calls of the middle bands and those that never end would gather, and all would wait for them in the end. One
+//! thread is kept free of long calls, so that a short one that arrives need not wait for a tick.
 //!
 //! None of this changes what a call computes or how much CPU time it may use, only when it does.
 
@@ -30,6 +31,8 @@ use tokio::sync::oneshot;
 /// CPU time in nanoseconds from which on a call belongs to the second band, the third, and so on.
 const BAND_BEGINS: [u64; 3] = [60_000_000, 240_000_000, 960_000_000];
 const BANDS: usize = BAND_BEGINS.len() + 1;
+/// What a band's time is multiplied with in its account: the higher, the smaller its share.
+const WEIGHTS: [u64; BANDS] = [1, 1, 1, 4];
 
 /// The seats of a machine.
 #[derive(Clone)]
@@ -53,7 +56,7 @@ struct Order {
 /// Calls that have used about as much CPU time.
 #[derive(Default)]
 struct Band {
-    /// Time that its calls had seats, in nanoseconds, divided by the band's share. The lowest account is served first.
+    /// Time that its calls had seats, in nanoseconds, times the band's weight. The lowest account is served first.
     account: u64,
     /// Calls that had a seat before they waited for something else.
     back: VecDeque<oneshot::Sender<Seat>>,
@@ -200,7 +203,7 @@ impl Drop for Seat {
         let mut order = shared.order.lock();
         let time = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let account = &mut order.bands[self.band].account;
-        *account = account.saturating_add(time.saturating_mul(1 << self.band));
+        *account = account.saturating_add(time.saturating_mul(WEIGHTS[self.band]));
         order.give_back(self.band);
         order.hand_out(&shared);
     }
@@ -337,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn each_band_has_half_the_share_of_the_one_above() {
+    fn the_lowest_band_has_a_quarter_of_the_share_of_the_others() {
         let seats = Seats::new(1, 1);
         let mut times = [0_usize; BANDS];
         let mut sitting = seat(&seats, 0);
@@ -355,8 +358,8 @@ mod tests {
             waits[band] = wait(&seats, band, 1);
             sitting = next;
         }
-        // 8 : 4 : 2 : 1 of 1500.
-        for (times, expected) in times.into_iter().zip([800, 400, 200, 100]) {
+        // 4 : 4 : 4 : 1 of 1500.
+        for (times, expected) in times.into_iter().zip([461, 461, 461, 115]) {
             assert!(times.abs_diff(expected) <= expected / 8, "{times} instead of {expected}");
         }
     }
@@ -372,7 +375,7 @@ mod tests {
         let mut sitting = seat(&seats, 0);
         let (mut short, mut long) = (wait(&seats, 0, 1), wait(&seats, 3, 1));
         let mut turns = 0;
-        // The account of the long call starts where the others are: it has one turn, and then waits for eight.
+        // The account of the long call starts where the others are: it has one turn, and then waits for four.
         for _ in 0..9 {
             sitting.since = Instant::now() - std::time::Duration::from_millis(1);
             drop(sitting);
@@ -386,7 +389,7 @@ mod tests {
                 seat
             };
         }
-        assert!((1..=2).contains(&turns), "{turns}");
+        assert!((1..=3).contains(&turns), "{turns}");
     }
 
     #[tokio::test]
