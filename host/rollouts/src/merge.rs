@@ -95,7 +95,7 @@ fn write(inputs: &[PathBuf], output: &Path, partials: &mut Partials) -> Result<u
         }
     }
     places.dedup_by_key(|place| place.key);
-    let mut readers = files.iter().map(|file| Reader::open(file)).collect::<Result<Vec<_>, _>>()?;
+    let mut readers = files.iter().map(|file| Reader::open_for_seeking(file)).collect::<Result<Vec<_>, _>>()?;
     let mut target = partials.create(output)?;
     for place in &places {
         let reader = &mut readers[place.file];

@@ -164,7 +164,7 @@ pub async fn reverify(
         summary.kept += take_over(plan, &mut past, &mut rollouts)?;
     }
     let mut inputs = Some(Reader::open(&plan.inputs)?);
-    let mut responses = Reader::open(&stored)?;
+    let mut responses = Reader::open_for_seeking(&stored)?;
     let mut running: JoinSet<Graded> = JoinSet::new();
     let (mut begun, mut matched) = (0, 0);
     loop {

@@ -64,7 +64,7 @@ pub fn reward_profile(rollouts: &Path, inputs: &Path, partial: bool) -> Result<R
     let problem = |source| CollectError::File { path: profile.tasks.display().to_string(), source };
     let (mut agents, mut repeats) = (Vec::new(), Vec::new());
     let write = || -> Result<(), CollectError> {
-        let mut samples = Reader::open(inputs)?;
+        let mut samples = Reader::open_for_seeking(inputs)?;
         let mut file = BufWriter::new(File::create(&partial_file).map_err(problem)?);
         let mut groups = Vec::new();
         for (agent, mut rows) in by_agent {

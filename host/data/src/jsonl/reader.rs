@@ -53,12 +53,21 @@ pub struct Reader {
 impl Reader {
     /// Opens a file. A byte order mark at its begin and `\r\n` at the end of lines are accepted.
     pub fn open(path: &Path) -> Result<Self, JsonlError> {
+        Self::with_capacity(path, 1 << 20)
+    }
+
+    /// The same for rows in any order ([`seek`](Self::seek)): little is read ahead, as it would be thrown away.
+    pub fn open_for_seeking(path: &Path) -> Result<Self, JsonlError> {
+        Self::with_capacity(path, 32 << 10)
+    }
+
+    fn with_capacity(path: &Path, capacity: usize) -> Result<Self, JsonlError> {
         let problem = |source| JsonlError::Open { path: path.display().to_string(), source };
         let file = File::open(path).map_err(problem)?;
         if file.metadata().map_err(problem)?.is_dir() {
             return Err(problem(io::Error::from(io::ErrorKind::IsADirectory)));
         }
-        let input = BufReader::with_capacity(1 << 20, file);
+        let input = BufReader::with_capacity(capacity, file);
         Ok(Self { path: path.to_owned(), input, line: 0, offset: 0, blank: BlankLines::default(), max_line: MAX_LINE })
     }
 
@@ -68,13 +77,14 @@ impl Reader {
         self
     }
 
-    /// Goes to the line `line` (from 1) that begins at `offset`.
+    /// Goes to the line `line` (from 1) that begins at `offset`. What was read ahead is kept if that place is in it, so that
+    /// rows that stand one after the other are read once.
     pub fn seek(&mut self, line: u64, offset: u64) -> Result<(), JsonlError> {
-        self.input.seek(SeekFrom::Start(offset)).map_err(|source| JsonlError::Read {
-            path: self.path.display().to_string(),
-            line,
-            source,
-        })?;
+        let moved = match i64::try_from(i128::from(offset) - i128::from(self.offset)) {
+            Ok(way) => self.input.seek_relative(way),
+            Err(_) => self.input.seek(SeekFrom::Start(offset)).map(drop),
+        };
+        moved.map_err(|source| JsonlError::Read { path: self.path.display().to_string(), line, source })?;
         (self.line, self.offset) = (line.saturating_sub(1), offset);
         Ok(())
     }
@@ -160,6 +170,27 @@ mod tests {
         assert_eq!(rows, expected.map(|(line, offset, text)| (line, offset, text.to_owned())));
         reader.seek(2, 15).unwrap();
         assert_eq!(reader.next_row().unwrap().unwrap().line, 2);
+    }
+
+    #[test]
+    fn rows_are_found_in_any_order_within_and_beyond_what_was_read_ahead() {
+        // Rows of 1 KB to 40 KB: some places are in the buffer of 32 KiB, some are not.
+        let rows: Vec<String> = (0..40).map(|row| format!("{{\"a\":\"{}\"}}", "x".repeat(1000 * (row + 1)))).collect();
+        let file = file((rows.join("\n") + "\n").as_bytes());
+        let mut reader = Reader::open_for_seeking(file.path()).unwrap();
+        let offset = |row: usize| rows[..row].iter().map(|row| row.len() as u64 + 1).sum::<u64>();
+        // Every row after every other: in order, back by one, and far away.
+        for row in (0..40).chain((0..40).rev()).chain((0..400).map(|step| step * 17 % 40)) {
+            reader.seek(row as u64 + 1, offset(row)).unwrap();
+            let found = reader.next_row().unwrap().unwrap();
+            assert_eq!((found.line, found.offset), (row as u64 + 1, offset(row)));
+            assert_eq!(found.text, rows[row].as_bytes());
+        }
+        // Beyond the end there is nothing, and from there one comes back.
+        reader.seek(41, offset(40)).unwrap();
+        assert!(reader.next_row().unwrap().is_none());
+        reader.seek(1, 0).unwrap();
+        assert_eq!(reader.next_row().unwrap().unwrap().line, 1);
     }
 
     #[test]
