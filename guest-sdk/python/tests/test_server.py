@@ -348,6 +348,14 @@ def test_settings_that_nobody_knows_are_warned_of():
     ]
 
 
+def test_an_environment_that_declares_no_settings_may_read_any():
+    host = TestHost({"limit": 3})
+    cx = Context(host)
+    cx.check_config(None)
+    assert cx.config() == {"limit": 3}
+    assert host.lines == []
+
+
 def test_files_come_from_the_folder_and_nowhere_else(tmp_path):
     (tmp_path / "a.txt").write_text("é")
     cx = Context(TestHost(files={"b/c.txt": "in memory"}, folder=tmp_path))

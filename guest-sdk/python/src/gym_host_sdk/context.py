@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an environment may ask of its host. There are no files and no environment variables."""
 
-import dataclasses
 import enum
 import random as _random
 from typing import Any, Protocol
@@ -28,11 +27,6 @@ _OF_THE_HOST = frozenset(
     "allowed_agents datasets description domain entrypoint expose_tools_over_mcp host judge_endpoint_max_concurrency "
     "judge_request_timeout_s name num_workers port value verified".split()
 )
-
-
-@dataclasses.dataclass
-class _NoSettings:
-    """What an environment without settings reads."""
 
 
 class Host(Protocol):
@@ -86,11 +80,12 @@ class Context:
         return self._typed[kind]
 
     def check_config(self, kind: Any) -> None:
-        """Whether the configuration fits a dataclass (None: the environment has no settings); warns of each key that neither
-        it nor the host has. Done when the environment is loaded."""
-        if kind is not None:
-            self.config(kind)
-        for name in unknown_members(kind or _NoSettings, self.config()):
+        """Whether the configuration fits a dataclass; warns of each key that neither it nor the host has. Done when the
+        environment is loaded. None stands for an environment that declares no settings: it may read any."""
+        if kind is None:
+            return
+        self.config(kind)
+        for name in unknown_members(kind, self.config()):
             if not name.startswith(("_", "verified_")) and name not in _OF_THE_HOST:
                 text = f"the configuration has `{name}`, which is no setting that the environment declares"
                 self.log(Level.WARN, text)
