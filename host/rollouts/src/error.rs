@@ -18,8 +18,8 @@ pub enum CollectError {
         #[source]
         source: std::io::Error,
     },
-    /// A row cannot be run.
-    #[error("{path}:{line} cannot be run: {reason}")]
+    /// A row cannot be run, or a rollout not be used.
+    #[error("{path}:{line} cannot be used: {reason}")]
     Row {
         /// The file.
         path: String,

@@ -157,16 +157,30 @@ fn read_inputs(path: &Path) -> Result<(Tasks, Open), CollectError> {
 
 type ByAgent = BTreeMap<String, Vec<(Key, Raw)>>;
 
+/// Whose row it was, for rollouts that do not say so, as older ones do not: None where several agents had it.
+fn only_agents(open: &Open) -> HashMap<Key, Option<&str>> {
+    let mut only = HashMap::new();
+    for (agent, key) in open {
+        only.entry(*key).and_modify(|known| *known = None).or_insert(Some(agent.as_str()));
+    }
+    only
+}
+
 /// The rollouts without their large parts. Each is taken out of `open`.
 fn read_rollouts(path: &Path, inputs: &Path, open: &mut Open) -> Result<ByAgent, CollectError> {
     let mut by_agent = ByAgent::new();
+    let known = open.clone();
+    let mut only = None;
     let mut seen = HashSet::new();
     let mut reader = Reader::open(path)?.blank_lines(BlankLines::Skipped);
     while let Some(row) = reader.next_row()? {
         let wrong = |reason: String| CollectError::Row { path: path.display().to_string(), line: row.line, reason };
         let key = key(&row.members)
             .ok_or_else(|| wrong("it has no `_ng_task_index` or no `_ng_rollout_index`".to_owned()))?;
-        let agent = agent(&row.members).unwrap_or_default();
+        let agent = agent(&row.members).unwrap_or_else(|| {
+            let only = only.get_or_insert_with(|| only_agents(&known));
+            only.get(&key).copied().flatten().unwrap_or_default().to_owned()
+        });
         if !seen.insert((agent.clone(), key)) {
             return Err(twice(path, row.line, key));
         }
@@ -214,6 +228,25 @@ mod tests {
         fn run(&self, partial: bool) -> Result<RewardProfile, CollectError> {
             reward_profile(&self.0.path().join("r.jsonl"), &self.0.path().join("in.jsonl"), partial)
         }
+    }
+
+    #[test]
+    fn rollouts_that_name_no_agent_are_of_the_only_agent_of_their_row() {
+        let case = Case::new(&[(0, 0), (1, 0)], &[]);
+        let rollouts = case.0.path().join("r.jsonl");
+        let rows = "{\"_ng_task_index\":1,\"_ng_rollout_index\":0,\"reward\":1.0}\n\
+                    {\"_ng_task_index\":0,\"_ng_rollout_index\":0,\"reward\":0.0}\n";
+        std::fs::write(&rollouts, rows).unwrap();
+        let profile = case.run(false).unwrap();
+        let agents: Value = serde_json::from_slice(&std::fs::read(&profile.agents).unwrap()).unwrap();
+        assert_eq!((&agents[0]["agent_ref"], &agents[0]["mean/reward"]), (&json!({"name": "a"}), &json!(0.5)));
+
+        // Two agents had task 0: which of them made the rollout cannot be told.
+        let other = "{\"_ng_task_index\":0,\"_ng_rollout_index\":0,\"agent_ref\":{\"name\":\"b\"}}\n";
+        let inputs = case.0.path().join("in.jsonl");
+        let text = std::fs::read_to_string(&inputs).unwrap() + other;
+        std::fs::write(&inputs, text).unwrap();
+        assert!(matches!(case.run(true), Err(CollectError::Row { line: 2, .. })));
     }
 
     #[test]
