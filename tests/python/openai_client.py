@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `openai` package, unchanged, against an agent and through the gateway."""
+"""The `openai` and `anthropic` packages, unchanged, against an agent and through the gateway."""
 
 import os
 
+from anthropic import Anthropic
 from openai import OpenAI
 
 QUESTION = [{"role": "user", "content": "What is the weather in Oslo?"}]
@@ -31,6 +32,17 @@ def main():
     assert events[-1].response.output_text == "It is cold in Oslo."
     numbers = [event.sequence_number for event in events]
     assert numbers == sorted(set(numbers)), numbers
+
+    # Clients that speak another dialect get what the agent says in the end; its own tool calls are done.
+    chat = gateway.chat.completions.create(model="weather_agent", messages=QUESTION)
+    assert chat.choices[0].message.content == "It is cold in Oslo.", chat
+    assert chat.choices[0].message.tool_calls is None and chat.choices[0].finish_reason == "stop", chat
+    chunks = list(gateway.chat.completions.create(model="weather_agent", messages=QUESTION, stream=True))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "It is cold in Oslo."
+    claude = Anthropic(base_url=os.environ["URL_GATEWAY"], api_key="unused", max_retries=0)
+    message = claude.messages.create(model="weather_agent", max_tokens=100, messages=QUESTION)
+    assert [block.text for block in message.content] == ["It is cold in Oslo."], message
+    assert (message.model, message.stop_reason) == ("weather_agent", "end_turn"), message
 
     model = OpenAI(base_url=os.environ["URL_POLICY_MODEL"] + "/v1", api_key="unused", max_retries=0)
     response = model.responses.create(model="any", input=QUESTION)

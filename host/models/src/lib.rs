@@ -5,6 +5,7 @@
 //! through [`outbound`]: one connection pool, and per server the limits, retries, circuit breaker and counters.
 //! Conversions between the three request dialects ([`chat`], [`messages`]) are pure functions over JSON slices.
 
+pub mod agent_dialects;
 pub mod bounded;
 pub mod build;
 pub mod chat;
@@ -21,6 +22,7 @@ pub mod secret;
 pub mod settings;
 pub mod vllm;
 
+pub use agent_dialects::AgentDialects;
 pub use bounded::Bounds;
 pub use build::{IMPLEMENTATIONS, ModelContext, build_model};
 pub use network::{EndpointError, Endpoints};

@@ -58,7 +58,7 @@ impl GatewaySite {
             return openai::openai_error(400, &message, "model", "unsupported_route");
         }
         // An agent passes `model` on to its model server, where the agent's name means nothing.
-        if *kind == ServerKind::ResponsesApiAgents {
+        if *kind == ServerKind::ResponsesApiAgents && route == SiteRoute::Responses {
             params.remove("model");
             call.body = params.to_raw().bytes().clone();
         }

@@ -4,6 +4,7 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use gym_config::{Purpose as ConfigPurpose, Settings};
+use gym_models::AgentDialects;
 use gym_protocol::{ServerKind, ServerName};
 use gym_server::{
     AgentSite, Bound, EnvironmentSite, HeadPlan, ListenAt, Listeners, ModelSite, PortRange, Purpose, ResourcesSite,
@@ -168,7 +169,9 @@ fn plan(settings: &Settings, deployment: &Deployment, options: &HostOptions) -> 
                 let window = server.block.get("session_close_retry_window_seconds").and_then(serde_json::Value::as_f64);
                 let window =
                     window.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(CLOSE_RETRY);
-                Arc::new(AgentSite::new(Arc::clone(agent), keep_alive).with_sessions(tools_of, window)) as _
+                let dialects = Arc::new(AgentDialects::new(Arc::clone(agent)));
+                let site = AgentSite::new(Arc::clone(agent), keep_alive);
+                Arc::new(site.with_sessions(tools_of, window).with_dialects(dialects)) as _
             }),
             ServerKind::ResponsesApiModels => {
                 deployment.models.get(name).map(|model| Arc::new(ModelSite::new(Arc::clone(model), keep_alive)) as _)

@@ -8,11 +8,11 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gym_agents::ports::{Agent, Cookie, ItemWatch, Reply, RequestContext};
+use gym_agents::ports::{Agent, Cookie, ItemWatch, Model, Reply, RequestContext};
 use gym_protocol::ServerName;
 
 use super::{
-    Call, Site,
+    Call, ModelSite, Site,
     agent_sessions::AgentSessions,
     episode::{self, Episode},
     item_stream::{self, stream_items},
@@ -31,13 +31,14 @@ pub struct AgentSite {
     own: OwnCookie,
     keep_alive: Duration,
     sessions: Option<Arc<AgentSessions>>,
+    dialects: Option<ModelSite>,
 }
 
 impl AgentSite {
     /// `keep_alive` is [`HttpLimits::stream_keep_alive`](crate::HttpLimits::stream_keep_alive).
     pub fn new(agent: Arc<dyn Agent>, keep_alive: Duration) -> Self {
         let own = OwnCookie::new(agent.name());
-        Self { agent, own, keep_alive, sessions: None }
+        Self { agent, own, keep_alive, sessions: None, dialects: None }
     }
 
     /// The same with agent sessions (`/v1/agent_sessions`). `tools_of` is the resources server whose tools the agent
@@ -45,6 +46,11 @@ impl AgentSite {
     /// (`session_close_retry_window_seconds`, 300 s by default).
     pub fn with_sessions(self, tools_of: Option<ServerName>, retry_window: Duration) -> Self {
         Self { sessions: Some(Arc::new(AgentSessions::new(tools_of, retry_window))), ..self }
+    }
+
+    /// The same with `/v1/chat/completions` and `/v1/messages`, which `dialects` answers: the agent as a model.
+    pub fn with_dialects(self, dialects: Arc<dyn Model>) -> Self {
+        Self { dialects: Some(ModelSite::new(dialects, self.keep_alive)), ..self }
     }
 
     async fn responses(&self, body: Bytes, client: String, context: &mut RequestContext) -> Answer {
@@ -106,6 +112,7 @@ impl Site for AgentSite {
             SiteRoute::OneModel(name) => name == self.agent.name().as_str(),
             SiteRoute::Run | SiteRoute::Responses | SiteRoute::AggregateMetrics | SiteRoute::Models => true,
             SiteRoute::AgentSession | SiteRoute::CloseAgentSession => self.sessions.is_some(),
+            SiteRoute::ChatCompletions | SiteRoute::Messages => self.dialects.is_some(),
             _ => false,
         }
     }
@@ -115,6 +122,9 @@ impl Site for AgentSite {
     }
 
     async fn answer(&self, route: SiteRoute, call: Call, context: &mut RequestContext) -> Answer {
+        if let (SiteRoute::ChatCompletions | SiteRoute::Messages, Some(dialects)) = (&route, &self.dialects) {
+            return dialects.answer(route, call, context).await;
+        }
         let client = self.own.ensure(context).value;
         let answer = match route {
             SiteRoute::Run => run(&*self.agent, call.body, context).await,
