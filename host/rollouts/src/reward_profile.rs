@@ -46,7 +46,7 @@ struct Task {
 /// rollout must be of one of these rows and be there once; unless `partial`, every row must have its rollout.
 pub fn reward_profile(rollouts: &Path, inputs: &Path, partial: bool) -> Result<RewardProfile, CollectError> {
     let (tasks, mut open) = read_inputs(inputs)?;
-    let by_agent = read_rollouts(rollouts, inputs, &mut open)?;
+    let by_agent = read_rollouts(rollouts, inputs, &tasks, &mut open)?;
     let missing = open.len() as u64;
     if missing > 0 && !partial {
         let (task, rollout) = open.iter().map(|(_, key)| *key).min().unwrap_or_default();
@@ -157,19 +157,18 @@ fn read_inputs(path: &Path) -> Result<(Tasks, Open), CollectError> {
 
 type ByAgent = BTreeMap<String, Vec<(Key, Raw)>>;
 
-/// Whose row it was, for rollouts that do not say so, as older ones do not: None where several agents had it.
-fn only_agents(open: &Open) -> HashMap<Key, Option<&str>> {
+/// Whose task it is, for rollouts that do not say so, as older ones do not: None where several agents have it.
+fn only_agents(tasks: &Tasks) -> HashMap<u64, Option<&str>> {
     let mut only = HashMap::new();
-    for (agent, key) in open {
-        only.entry(*key).and_modify(|known| *known = None).or_insert(Some(agent.as_str()));
+    for (agent, task) in tasks.keys() {
+        only.entry(*task).and_modify(|known| *known = None).or_insert(Some(agent.as_str()));
     }
     only
 }
 
 /// The rollouts without their large parts. Each is taken out of `open`.
-fn read_rollouts(path: &Path, inputs: &Path, open: &mut Open) -> Result<ByAgent, CollectError> {
+fn read_rollouts(path: &Path, inputs: &Path, tasks: &Tasks, open: &mut Open) -> Result<ByAgent, CollectError> {
     let mut by_agent = ByAgent::new();
-    let known = open.clone();
     let mut only = None;
     let mut seen = HashSet::new();
     let mut reader = Reader::open(path)?.blank_lines(BlankLines::Skipped);
@@ -178,8 +177,8 @@ fn read_rollouts(path: &Path, inputs: &Path, open: &mut Open) -> Result<ByAgent,
         let key = key(&row.members)
             .ok_or_else(|| wrong("it has no `_ng_task_index` or no `_ng_rollout_index`".to_owned()))?;
         let agent = agent(&row.members).unwrap_or_else(|| {
-            let only = only.get_or_insert_with(|| only_agents(&known));
-            only.get(&key).copied().flatten().unwrap_or_default().to_owned()
+            let only = only.get_or_insert_with(|| only_agents(tasks));
+            only.get(&key.0).copied().flatten().unwrap_or_default().to_owned()
         });
         if !seen.insert((agent.clone(), key)) {
             return Err(twice(path, row.line, key));

@@ -8,10 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use gym_agents::{Model, RequestContext};
 use gym_protocol::ModelRequest;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::error::Elapsed};
 use tracing::Instrument;
 use wasmtime::component::Resource;
 
@@ -58,7 +58,10 @@ impl Host for State {
         requests: Vec<String>,
         pause_ms: u64,
     ) -> wasmtime::Result<Vec<Result<String, ModelFailure>>> {
-        self.charge(requests.iter().map(String::len).sum())?;
+        // Each is a call of its own, as if they were made one after the other.
+        for request in &requests {
+            self.charge(request.len())?;
+        }
         let count = requests.len();
         let all = |failure: ModelFailure| vec![Err(failure); count];
         let Some(model) = self.settings.models.model(&server) else {
@@ -83,12 +86,13 @@ impl Host for State {
         let mut cookies = known.map(|index| self.model_contexts.swap_remove(index).1).unwrap_or_default();
         // A task of its own: what a model client computes is not the guest's CPU time, and it has a thread's stack instead
         // of a fiber's. One for all of them, so that they set out in the order of the requests.
-        let time = left.saturating_sub(began.elapsed());
-        let asking: Vec<_> = requests
+        let end = tokio::time::Instant::now() + left.saturating_sub(began.elapsed());
+        let context = cookies.clone();
+        let asking = requests
             .into_iter()
-            .map(|request| tokio::time::timeout(time, ask(Arc::clone(&model), request, cookies.clone())))
-            .collect();
-        let mut task = AbortOnDrop(tokio::spawn(join_all(asking).in_current_span()));
+            .map(move |request| tokio::time::timeout_at(end, ask(Arc::clone(&model), request, context.clone())));
+        let most = self.bytes_left();
+        let mut task = AbortOnDrop(tokio::spawn(answers(asking, most).in_current_span()));
         let answered = (&mut task.0).await.unwrap_or_else(|error| {
             tracing::error!(%error, server = %self.settings.server, "a request to a model server panicked");
             let failed = ModelFailure::Unavailable("the request to the model server failed".into());
@@ -107,11 +111,8 @@ impl Host for State {
         self.model_waited += began.elapsed();
         self.turn.back(meter::spent()).await;
         self.model_contexts.push((server, cookies));
-        let bodies = replies.iter().map(|reply| match reply {
-            Ok(body) | Err(ModelFailure::Status((_, body))) => body.len(),
-            Err(_) => 0,
-        });
-        self.charge_bytes(bodies.sum())?;
+        // Replies that are too large for this are not complete, and end the call here.
+        self.charge_bytes(replies.iter().map(reply_bytes).sum())?;
         Ok(replies)
     }
 
@@ -223,6 +224,33 @@ impl State {
 
     fn charge_output(&mut self, run: &Run) -> wasmtime::Result<()> {
         self.charge_bytes(run.stdout.len() + run.stderr.len() + run.returned.as_ref().map_or(0, String::len))
+    }
+}
+
+/// Requests to model servers of one guest that are under way at the same time; further ones follow when one is answered.
+const REQUESTS_AT_ONCE: usize = 256;
+
+/// A reply, or that there was no more time for it.
+type Answer = Result<(Result<String, ModelFailure>, RequestContext), Elapsed>;
+
+/// The answers in the order of the requests, up to the first one with which they have more than `most` bytes.
+async fn answers(asking: impl Iterator<Item = impl Future<Output = Answer>>, most: u64) -> Vec<Answer> {
+    let mut answers = stream::iter(asking).buffered(REQUESTS_AT_ONCE);
+    let (mut answered, mut bytes) = (Vec::new(), 0);
+    while bytes <= most
+        && let Some(answer) = answers.next().await
+    {
+        bytes += answer.as_ref().map_or(0, |(reply, _)| reply_bytes(reply)) as u64;
+        answered.push(answer);
+    }
+    answered
+}
+
+/// Bytes of a reply's body.
+fn reply_bytes(reply: &Result<String, ModelFailure>) -> usize {
+    match reply {
+        Ok(body) | Err(ModelFailure::Status((_, body))) => body.len(),
+        Err(_) => 0,
     }
 }
 

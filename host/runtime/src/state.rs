@@ -197,6 +197,11 @@ impl State {
         Ok(())
     }
 
+    /// Bytes that host calls of this call may still carry.
+    pub(crate) fn bytes_left(&self) -> u64 {
+        self.settings.limits.host_call_bytes.saturating_sub(self.host_call_bytes)
+    }
+
     /// What the guest does at a tick: end when its CPU time is used up, else let others run.
     pub(crate) fn tick(&mut self) -> UpdateDeadline {
         let Some((spent, budget)) = meter::spent_and_budget() else { return UpdateDeadline::Yield(1) };

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Each limit has a guest that breaks it. It costs that guest's session, and nobody else notices.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
-use gym_protocol::{FaultKind, environment::CallError};
+use bytes::Bytes;
+use gym_agents::{Reply, RequestContext};
+use gym_protocol::{Fault, FaultKind, ModelRequest, ServerName, environment::CallError};
 use gym_runtime::{EngineChoice, Limits, LogSource, StaticModels};
 use serde_json::json;
 
@@ -234,6 +242,68 @@ async fn host_calls_are_counted_for_each_call() {
     assert_eq!(fault.message, "the environment made more than 1000 host calls in one call");
     let fault = breaks(Limits { host_call_bytes: 10_000, ..Limits::default() }, "flood_host", "5000").await;
     assert_eq!(fault.message, "the host calls of one call carried more than 10000 bytes");
+}
+
+/// Counts how many requests are under way.
+#[derive(Default)]
+struct Gauge {
+    now: AtomicUsize,
+    most: AtomicUsize,
+    all: AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl gym_agents::Model for Gauge {
+    fn name(&self) -> &ServerName {
+        static NAME: LazyLock<ServerName> = LazyLock::new(|| ServerName::new("judge").unwrap());
+        &NAME
+    }
+
+    async fn respond(&self, _: ModelRequest, _: &mut RequestContext) -> Result<Reply, Fault> {
+        self.all.fetch_add(1, SeqCst);
+        self.most.fetch_max(self.now.fetch_add(1, SeqCst) + 1, SeqCst);
+        tokio::task::yield_now().await;
+        self.now.fetch_sub(1, SeqCst);
+        Ok(Reply::ok("{\"a\":1}"))
+    }
+
+    async fn chat(&self, _: Bytes, _: &mut RequestContext) -> Result<Reply, Fault> {
+        unreachable!("nobody asks for it")
+    }
+}
+
+/// Makes so many requests of two bytes at once, which have replies of seven bytes.
+async fn flood_judge(limits: Limits, requests: &str) -> (Result<String, CallError>, Arc<Gauge>) {
+    let (host, gauge) = (Host::new(), Arc::new(Gauge::default()));
+    let models: Vec<Arc<dyn gym_agents::Model>> = vec![gauge.clone()];
+    let request =
+        gym_runtime::LoadRequest { models: Arc::new(StaticModels::new(models)), ..host.request(limits, json!({})) };
+    let environment = host.runtime.load(request).await.unwrap();
+    (session(&environment, 1).await.call_tool("flood_judge", requests).await, gauge)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_made_at_once_are_counted_one_by_one() {
+    let limits = Limits { host_calls: 1000, ..Limits::default() };
+    let (answer, gauge) = flood_judge(limits.clone(), "900").await;
+    assert_eq!(answer.unwrap(), "900");
+    assert_eq!((gauge.all.load(SeqCst), gauge.most.load(SeqCst)), (900, 256));
+    let (answer, gauge) = flood_judge(limits, "1001").await;
+    assert_eq!(fault(answer).kind, FaultKind::HostCalls);
+    assert_eq!(gauge.all.load(SeqCst), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replies_that_are_too_many_bytes_end_the_call_before_all_are_there() {
+    // 2,000 requests have 4,000 bytes, and the replies 14,000.
+    let (answer, _) = flood_judge(Limits { host_call_bytes: 18_000, ..Limits::default() }, "2000").await;
+    assert_eq!(answer.unwrap(), "2000");
+    let (answer, _) = flood_judge(Limits { host_call_bytes: 17_999, ..Limits::default() }, "2000").await;
+    assert_eq!(fault(answer).kind, FaultKind::HostCalls);
+    let (answer, gauge) = flood_judge(Limits { host_call_bytes: 5000, ..Limits::default() }, "2000").await;
+    assert_eq!(fault(answer).message, "the host calls of one call carried more than 5000 bytes");
+    // 143 replies have more than the 1,000 bytes that are left.
+    assert!(gauge.all.load(SeqCst) < 2000);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

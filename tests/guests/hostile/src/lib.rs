@@ -149,6 +149,11 @@ impl Guest for Hostile {
                     Err(host::ModelFailure::Unavailable(text)) => Err(Failure::JudgeFailed(text)),
                 };
             }
+            "flood_judge" => {
+                let requests = vec!["{}".to_owned(); number() as usize];
+                let replies = host::respond_all("judge", &requests, 0);
+                return Ok(replies.iter().filter(|reply| reply.is_ok()).count().to_string());
+            }
             "read" => {
                 return match host::read_file(&arguments) {
                     Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
