@@ -6,11 +6,15 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use gym_tests::{Client, Host, get, response, root};
+use gym_tests::{Client, Host, eventually, get, response, root};
 use serde_json::{Value, json};
 
-/// CPU time of one verify in milliseconds. No pair of the corpus needs as much.
+/// CPU time of one verify in milliseconds. No pair of the corpus needs a tenth of it.
 const CPU_MS: u64 = 1000;
+/// Memory that an instance may have.
+const MEMORY_MIB: u64 = 256;
+/// Memory that an instance may have gained when it is kept for the next call.
+const GROWTH_MIB: u64 = 16;
 
 fn serve() -> Host {
     Host::serve(&format!(
@@ -27,7 +31,7 @@ math_with_judge:
       judge_model_server: {{type: responses_api_models, name: math_judge_model}}
       judge_responses_create_params: {{input: []}}
       should_use_judge: false
-      limits: {{cpu_ms: {CPU_MS}}}
+      limits: {{cpu_ms: {CPU_MS}, memory_mib: {MEMORY_MIB}, recycle_growth_mib: {GROWTH_MIB}, pool_size: 1}}
 math_judge_model:
   responses_api_models:
     scripted_model: {{entrypoint: app.py, host: 127.0.0.1, port: 0, script: environments/math_with_judge/tests/judge.jsonl}}
@@ -108,10 +112,36 @@ fn grade(url: &str, pairs: &[Pair], clients: usize) {
     assert!(problems.is_empty(), "{} of {}:\n{}", problems.len(), pairs.len(), problems.join("\n"));
 }
 
-/// What the host says of the environment.
+/// What the host says of its environments.
+fn account(host: &Host) -> Value {
+    get(&format!("{}/gym-host/status", host.url("head"))).json()["runtime"]["environments"].clone()
+}
+
+/// What it says of this one.
 fn status(host: &Host) -> Value {
-    let status = get(&format!("{}/gym-host/status", host.url("head"))).json();
-    status["runtime"]["environments"]["servers"][0].clone()
+    account(host)["servers"][0].clone()
+}
+
+/// Waits until no call runs and nothing is left of the instances but an idle one: it is charged 8 MiB for being there
+/// and what it has gained, and takes two places.
+fn only_the_pool_is_left(host: &Host) {
+    let number = |value: &Value| value.as_u64().unwrap();
+    eventually("one idle instance is left", || {
+        let account = account(host);
+        let server = &account["servers"][0];
+        let idle = number(&server["pool_idle"]);
+        number(&server["running_calls"]) == 0
+            && idle <= 1
+            && number(&account["live_calls"]) == 2 * idle
+            && number(&account["memory_used_bytes"]) <= idle * (8 + GROWTH_MIB) << 20
+    });
+}
+
+/// The host counts CPU time when its clock ticks. How late a tick comes is the machine's business; the call does not get
+/// twice its time.
+fn ended_in_time(server: &Value) {
+    let longest = server["longest_cpu_ms"].as_u64().unwrap();
+    assert!((CPU_MS..2 * CPU_MS).contains(&longest), "{longest} ms of CPU time");
 }
 
 #[test]
@@ -122,19 +152,23 @@ fn what_never_ends_ends_at_its_cpu_time_and_the_others_get_their_verdicts() {
     assert!(pairs.len() >= 300, "{}", pairs.len());
     pairs.truncate(300);
     grade(&url, &pairs[..100], 16);
-    let before = host.memory();
+    only_the_pool_is_left(&host);
+    let before = host.anonymous_memory();
     let endless = endless();
-    for (at, pair) in [50, 150, 250].into_iter().zip(&endless) {
-        pairs[at] = pair.clone();
+    for (at, pair) in endless.iter().enumerate() {
+        pairs[40 * at + 20] = pair.clone();
     }
     grade(&url, &pairs, 16);
+    only_the_pool_is_left(&host);
     let after = status(&host);
-    assert_eq!(after["faults"], json!({"cpu_deadline": 3}), "{after}");
-    assert_eq!((&after["calls"], &after["running_calls"]), (&json!(400), &json!(0)), "{after}");
-    let longest = after["longest_cpu_ms"].as_u64().unwrap();
-    assert!((CPU_MS..=CPU_MS + 50).contains(&longest), "{longest} ms of CPU time");
-    let memory = host.memory();
-    assert!(memory < before + before / 4 + (64 << 20), "{} MiB, before {} MiB", memory >> 20, before >> 20);
+    assert_eq!(after["faults"], json!({"cpu_deadline": endless.len()}), "{after}");
+    assert_eq!(after["calls"], json!(400), "{after}");
+    ended_in_time(&after);
+    // At worst no instance was idle before, and now one is, as large as it may be. The rest is for what the host's
+    // allocator keeps for later.
+    let memory = host.anonymous_memory();
+    let most = before + (MEMORY_MIB << 20) + (128 << 20);
+    assert!(memory < most, "{} MiB, before {} MiB", memory >> 20, before >> 20);
 }
 
 #[test]
@@ -147,6 +181,5 @@ fn towers_matrices_and_radicals_without_end_do_no_harm() {
     grade(&url, &pairs, 1);
     let after = status(&host);
     assert_eq!(after["faults"], json!({"cpu_deadline": endless.len()}), "{after}");
-    let longest = after["longest_cpu_ms"].as_u64().unwrap();
-    assert!((CPU_MS..=CPU_MS + 50).contains(&longest), "{longest} ms of CPU time");
+    ended_in_time(&after);
 }

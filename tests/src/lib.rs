@@ -154,6 +154,12 @@ impl Host {
         self.status("VmRSS:")
     }
 
+    /// Resident memory without what is mapped from files, such as compiled code, in bytes. How many pages of a file are
+    /// mapped at once is up to the kernel.
+    pub fn anonymous_memory(&self) -> u64 {
+        self.memory().saturating_sub(self.status("RssFile:"))
+    }
+
     /// The most resident memory that there ever was, in bytes.
     pub fn peak_memory(&self) -> u64 {
         self.status("VmHWM:")
