@@ -133,7 +133,7 @@ fn only_the_pool_is_left(host: &Host) {
         number(&server["running_calls"]) == 0
             && idle <= 1
             && number(&account["live_calls"]) == 2 * idle
-            && number(&account["memory_used_bytes"]) <= idle * (8 + GROWTH_MIB) << 20
+            && number(&account["memory_used_bytes"]) <= (idle * (8 + GROWTH_MIB)) << 20
     });
 }
 
