@@ -6,10 +6,10 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use gym_tests::{Act, Answer, Client, Host, Seen, Upstream, eventually, get, response, run};
+use gym_tests::{Act, Answer, Client, Gate, Host, Seen, Upstream, eventually, get, response, run};
 use serde_json::{Value, json};
 
 /// Everything that an endpoint may do wrong; the first part of the path says what this one does.
@@ -96,10 +96,14 @@ fn misbehave(seen: &Seen) -> Act {
 #[test]
 fn whatever_an_endpoint_does_an_attempt_ends_in_time_without_a_reward() {
     let upstream = Upstream::start(misbehave);
-    let limits = ", max_http_attempts: 3, attempt_timeout_s: 2, read_timeout_s: 1, total_timeout_s: 5, \
-                  retry_base_s: 0.05, max_response_bytes: 1000000";
+    let limits = ", max_http_attempts: 3, retry_base_s: 0.05, max_response_bytes: 1000000";
+    // Two never come to an end, so that the time that a call may take is used up. The others should be told apart also
+    // where everything takes long.
+    let in_time = ", attempt_timeout_s: 2, read_timeout_s: 1, total_timeout_s: 5";
     let mut models = Vec::new();
     for misdeed in MISDEEDS {
+        let limits = if matches!(*misdeed, "hang" | "drip") { format!("{limits}{in_time}") } else { limits.to_owned() };
+        let limits = limits.as_str();
         let url = format!("{}/{misdeed}", upstream.url);
         models.push((format!("{misdeed}_responses"), openai(&url, limits)));
         models.push((format!("{misdeed}_chat"), vllm(&url, limits)));
@@ -111,10 +115,8 @@ fn whatever_an_endpoint_does_an_attempt_ends_in_time_without_a_reward() {
     std::thread::scope(|scope| {
         for (name, _) in &models {
             scope.spawn(move || {
-                let begun = Instant::now();
+                // The endpoints that hang do so for longer than `attempt` waits.
                 let reply = attempt(host, &format!("a_{name}"));
-                let took = begun.elapsed();
-                assert!(took < Duration::from_secs(9), "{name} took {took:?}");
                 assert_eq!(reply.status, 200, "{name}: {reply:?}");
                 let row = reply.json();
                 assert!(row["_ng_failure_class"].is_string(), "{name}: {row}");
@@ -154,11 +156,9 @@ fn a_run_ends_when_its_own_time_is_used_up() {
     let upstream = Upstream::start(|_| Act::Hang);
     let model = openai(&upstream.url, "");
     let config = config(&[("slow".to_owned(), model)], "")
-        .replace("      model_server:", "      run_timeout_seconds: 1.5\n      model_server:");
+        .replace("      model_server:", "      run_timeout_seconds: 4\n      model_server:");
     let host = Host::serve(&config);
-    let begun = Instant::now();
     let row = attempt(&host, "a_slow").json();
-    assert!(begun.elapsed() < Duration::from_secs(8));
     assert_eq!((&row["_ng_failure_class"], &row["_ng_failure_terminal"]), (&json!("agent_timeout"), &json!(false)));
     eventually("the upstream call is given up", || upstream.given_up() == 1);
 }
@@ -207,14 +207,17 @@ fn a_dead_endpoint_is_left_alone_and_tried_again() {
 
 #[test]
 fn calls_beyond_the_caps_wait_or_are_told_so() {
-    let slow = || {
-        Upstream::start(|_| {
+    let held = || {
+        let gate = Gate::default();
+        let behind = gate.clone();
+        let upstream = Upstream::start(move |_| {
             let body = response("It is cold.").to_string();
             let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-            Act::Pieces(vec![(Duration::from_millis(300), answer.into())])
-        })
+            Act::Pieces(behind.clone(), vec![answer.into()])
+        });
+        (upstream, gate)
     };
-    let (capped, narrow, both) = (slow(), slow(), slow());
+    let ((capped, capped_gate), (narrow, narrow_gate), (both, both_gate)) = (held(), held(), held());
     let models = [
         ("capped".to_owned(), openai(&capped.url, ", max_concurrent_requests: 2")),
         ("narrow".to_owned(), openai(&narrow.url, ", max_concurrent_requests: 1, max_waiting_requests: 1")),
@@ -222,22 +225,32 @@ fn calls_beyond_the_caps_wait_or_are_told_so() {
         ("two".to_owned(), openai(&both.url, "")),
     ];
     let host = Host::serve(&config(&models, "global_aiohttp_connector_limit: 3\n"));
-    let all = |agents: &[&str], times: usize| -> Vec<Value> {
+    // Eight calls, whose answers are let go when all have come as far as they may.
+    let ungraded = |agents: [&str; 2], gate: &Gate, all_have_come: &dyn Fn(usize) -> bool| -> usize {
+        let ended = AtomicUsize::new(0);
+        let call = |agent: &str| {
+            let row = attempt(&host, agent).json();
+            ended.fetch_add(1, Ordering::Relaxed);
+            usize::from(row["mask_sample"] == json!(true))
+        };
+        let call = &call;
         std::thread::scope(|scope| {
-            let calls: Vec<_> = agents
-                .iter()
-                .flat_map(|agent| std::iter::repeat_n(*agent, times))
-                .map(|agent| scope.spawn(|| attempt(&host, agent).json()))
-                .collect();
-            calls.into_iter().map(|call| call.join().expect("an answer")).collect()
+            let calls: Vec<_> =
+                agents.into_iter().cycle().take(8).map(|agent| scope.spawn(move || call(agent))).collect();
+            eventually("all calls have come", || all_have_come(ended.load(Ordering::Relaxed)));
+            gate.open(8);
+            calls.into_iter().map(|call| call.join().expect("an answer")).sum()
         })
     };
-    let ungraded = |rows: &[Value]| rows.iter().filter(|row| row["mask_sample"] == json!(true)).count();
-    assert_eq!(ungraded(&all(&["a_capped"], 8)), 0);
+    let waiting = |model: &str| counters(&host, model)["waiting"].as_u64().expect("a number");
+    let come = |_| capped.running() == 2 && waiting("m_capped") == 6;
+    assert_eq!(ungraded(["a_capped"; 2], &capped_gate, &come), 0);
     assert_eq!(capped.most_at_once(), 2);
-    let rows = all(&["a_narrow"], 6);
-    assert!(narrow.most_at_once() == 1 && ungraded(&rows) > 0 && ungraded(&rows) < 6, "{rows:?}");
-    assert_eq!(ungraded(&all(&["a_one", "a_two"], 4)), 0);
+    // One call runs and one waits; the others are refused.
+    assert_eq!(ungraded(["a_narrow"; 2], &narrow_gate, &|ended| ended == 6), 6);
+    assert_eq!(narrow.most_at_once(), 1);
+    let come = |_| both.running() == 3 && waiting("m_one") + waiting("m_two") == 5;
+    assert_eq!(ungraded(["a_one", "a_two"], &both_gate, &come), 0);
     assert_eq!(both.most_at_once(), 3);
 }
 
@@ -284,11 +297,16 @@ fn a_client_that_goes_away_ends_the_upstream_call() {
 
 #[test]
 fn a_stream_is_passed_on_piece_by_piece() {
-    let upstream = Upstream::start(|_| {
-        let pieces = ["data: {\"n\": 1}\n\n", "data: {\"n\": 2.50}\n\n", "data: [DONE]\n\n"];
-        let mut acts = vec![(Duration::ZERO, b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n".to_vec())];
-        acts.extend(pieces.map(|piece| (Duration::from_millis(700), piece.as_bytes().to_vec())));
-        Act::Pieces(acts)
+    let gate = Gate::default();
+    let behind = gate.clone();
+    let upstream = Upstream::start(move |_| {
+        let pieces = [
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n",
+            "data: {\"n\": 1}\n\n",
+            "data: {\"n\": 2.50}\n\n",
+            "data: [DONE]\n\n",
+        ];
+        Act::Pieces(behind.clone(), pieces.map(|piece| piece.as_bytes().to_vec()).into())
     });
     let host = Host::serve(&config(
         &[("r".to_owned(), openai(&upstream.url, "")), ("c".to_owned(), vllm(&upstream.url, ""))],
@@ -300,20 +318,19 @@ fn a_stream_is_passed_on_piece_by_piece() {
         ("m_r", "/v1/chat/completions", chat.clone()),
         ("m_c", "/v1/chat/completions", chat),
     ] {
-        let begun = Instant::now();
         let mut stream = begin(&host.url(server), path, &body);
-        let (mut text, mut first) = (Vec::new(), None);
+        let mut text = Vec::new();
         let mut piece = [0; 4096];
-        while !text.windows(6).any(|window| window == b"[DONE]") {
-            let read = stream.read(&mut piece).expect("the stream goes on");
-            assert!(read > 0, "the stream ended early: {}", String::from_utf8_lossy(&text));
-            text.extend_from_slice(&piece[..read]);
-            if first.is_none() && text.windows(6).any(|window| window == b"\"n\": 1") {
-                first = Some(begun.elapsed());
+        // The endpoint says more only when the client has what came before.
+        gate.open(1);
+        for awaited in ["\"n\": 1", "\"n\": 2.50", "[DONE]"] {
+            gate.open(1);
+            while !String::from_utf8_lossy(&text).contains(awaited) {
+                let read = stream.read(&mut piece).expect("the stream goes on");
+                assert!(read > 0, "the stream ended early: {}", String::from_utf8_lossy(&text));
+                text.extend_from_slice(&piece[..read]);
             }
         }
-        let (first, last) = (first.expect("the first piece"), begun.elapsed());
-        assert!(last - first > Duration::from_millis(1000), "{server}{path}: {first:?} and {last:?}");
         let text = String::from_utf8_lossy(&text).into_owned();
         assert!(text.contains("text/event-stream") && text.contains("{\"n\": 2.50}"), "{text}");
         let sent: Value = serde_json::from_str(&upstream.seen().last().expect("a request").body).expect("JSON");

@@ -122,7 +122,7 @@ head_server: {host: 127.0.0.1, port: 0}
 gateway: {host: 127.0.0.1, port: 0}
 python_exec:
   resources_servers:
-    python_exec: {entrypoint: app.py, domain: coding, host: 127.0.0.1, port: 0, program_cpu_ms: 500}
+    python_exec: {entrypoint: app.py, domain: coding, host: 127.0.0.1, port: 0, program_cpu_ms: 3000}
 ";
 
 #[test]

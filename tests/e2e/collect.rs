@@ -98,6 +98,9 @@ fn every_rollout_is_collected_and_summed_up() {
 #[test]
 fn a_terminated_collection_is_completed_by_a_second_run() {
     let collection = Run::new(150);
+    // Slow enough not to be done before it is told to end, and then as fast as ever.
+    let config = collection.folder.path().join("config.yaml");
+    std::fs::write(&config, CONFIG.replace("delay_ms: 5", "delay_ms: 500")).unwrap();
     let mut child = collection.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let lines = || std::fs::read_to_string(collection.output()).unwrap_or_default().lines().count();
     eventually("some rollouts are written", || lines() >= 20);
@@ -105,6 +108,7 @@ fn a_terminated_collection_is_completed_by_a_second_run() {
     assert_eq!(wait(&mut child).code(), Some(130));
     let first = keys(&collection.output());
     assert!(first.len() >= 20 && first.len() < 300, "{}", first.len());
+    std::fs::write(&config, CONFIG).unwrap();
     let ended = run(&mut collection.command());
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     assert_eq!(keys(&collection.output()), all(150));

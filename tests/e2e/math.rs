@@ -153,7 +153,7 @@ fn what_never_ends_ends_at_its_cpu_time_and_the_others_get_their_verdicts() {
     pairs.truncate(300);
     grade(&url, &pairs[..100], 16);
     only_the_pool_is_left(&host);
-    let before = host.anonymous_memory();
+    let before = host.private_memory();
     let endless = endless();
     for (at, pair) in endless.iter().enumerate() {
         pairs[40 * at + 20] = pair.clone();
@@ -166,7 +166,7 @@ fn what_never_ends_ends_at_its_cpu_time_and_the_others_get_their_verdicts() {
     ended_in_time(&after);
     // At worst no instance was idle before, and now one is, as large as it may be. The rest is for what the host's
     // allocator keeps for later.
-    let memory = host.anonymous_memory();
+    let memory = host.private_memory();
     let most = before + (MEMORY_MIB << 20) + (128 << 20);
     assert!(memory < most, "{} MiB, before {} MiB", memory >> 20, before >> 20);
 }

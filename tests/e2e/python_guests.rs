@@ -393,7 +393,8 @@ result = [reply.output_text() if isinstance(reply, Response) else [reply.kind, r
 
 #[test]
 fn what_python_does_without_end_costs_its_own_session_only() {
-    let host = probe("{cpu_ms: 400}");
+    // Enough for what ends at its memory to get there.
+    let host = probe("{cpu_ms: 2000}");
     let url = host.url("probe");
     let mut neighbour = seeded(&url, 1);
     tell(&mut neighbour, &url, "kept.append('mine')");

@@ -3,9 +3,9 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use serde_json::{Value, json};
@@ -35,6 +35,25 @@ pub enum Key {
     Named(&'static str),
 }
 
+/// What makes Chromium run everywhere: as root, in a container with little shared memory, and by itself.
+const ALONE: [&str; 6] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+];
+
+/// Whether this is a browser, and one that runs here. Some systems have a program of its name that only says how to
+/// install it.
+fn runs(program: &Path) -> bool {
+    let profile = tempfile::tempdir().expect("a temporary folder");
+    let folder = format!("--user-data-dir={}", profile.path().display());
+    let shown = Command::new(program).args(ALONE).args([&folder, "--dump-dom", "about:blank"]).output();
+    program.is_file() && shown.is_ok_and(|shown| shown.status.success() && !shown.stdout.is_empty())
+}
+
 impl Browser {
     /// Starts Chromium, if it is installed.
     pub fn start() -> Option<Self> {
@@ -42,7 +61,7 @@ impl Browser {
         let program = ["chromium", "chromium-browser", "google-chrome"]
             .into_iter()
             .flat_map(|name| std::env::split_paths(&path).map(move |folder| folder.join(name)))
-            .find(|program| program.is_file())?;
+            .find(|program| runs(program))?;
         Some(Self::of(program))
     }
 
@@ -52,8 +71,8 @@ impl Browser {
         let mut child = Command::new("sh")
             .args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", "sh"])
             .arg(program)
-            .args(["--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu"])
-            .args(["--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking"])
+            .args(ALONE)
+            .arg("--remote-debugging-pipe")
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg("about:blank")
             .stdin(Stdio::piped())
@@ -128,8 +147,8 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
-    /// Waits until a JavaScript expression holds. Returns how long that took.
-    pub fn wait(&mut self, condition: &str) -> Duration {
+    /// Waits until a JavaScript expression holds.
+    pub fn wait(&mut self, condition: &str) {
         let start = Instant::now();
         // The page looks at every frame, and gives the browser back before the test's patience ends.
         let look = format!(
@@ -142,7 +161,6 @@ impl Browser {
                 panic!("the page does not come to `{condition}`: {text}\n{:?}", self.complaints);
             }
         }
-        start.elapsed()
     }
 
     /// Presses a key.

@@ -6,7 +6,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -36,13 +36,31 @@ pub enum Act {
     Raw(Vec<u8>),
     /// Write these bytes, one every so often, then close.
     Drip(Vec<u8>, Duration),
-    /// Write these pieces, each after a wait, then close; it is noted when the client goes away.
-    Pieces(Vec<(Duration, Vec<u8>)>),
+    /// Write these pieces, each when the gate lets one through, then close; it is noted when the client goes away.
+    Pieces(Gate, Vec<Vec<u8>>),
     /// Close the connection. Bodies of requests to paths that begin with `/reset` are not read, and a connection that
     /// is closed with something unread is reset.
     Reset,
-    /// Say nothing until the client goes away, or for [`PATIENCE`].
+    /// Say nothing until the client goes away, or for longer than a test waits for it.
     Hang,
+}
+
+/// Holds answers back until the test lets them go, one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Gate(Arc<(Mutex<usize>, Condvar)>);
+
+impl Gate {
+    /// Lets so many more through.
+    pub fn open(&self, count: usize) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) += count;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let free = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.0.1.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+    }
 }
 
 impl Act {
@@ -92,6 +110,11 @@ impl Upstream {
     /// All requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Requests that are under way.
+    pub fn running(&self) -> usize {
+        self.counts.running.load(Ordering::Relaxed)
     }
 
     /// The most requests that were under way at a time.
@@ -181,9 +204,9 @@ fn answer(stream: &mut TcpStream, act: Act, counts: &Counts) -> std::io::Result<
             }
             Ok(false)
         }
-        Act::Pieces(pieces) => {
-            for (pause, bytes) in pieces {
-                std::thread::sleep(pause);
+        Act::Pieces(gate, pieces) => {
+            for bytes in pieces {
+                gate.pass();
                 stream.write_all(&bytes)?;
             }
             stream.shutdown(Shutdown::Both)?;
@@ -191,7 +214,7 @@ fn answer(stream: &mut TcpStream, act: Act, counts: &Counts) -> std::io::Result<
         }
         Act::Reset => Ok(false),
         Act::Hang => {
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(2 * PATIENCE))?;
             if stream.read(&mut [0])? == 0 {
                 counts.gone.fetch_add(1, Ordering::Relaxed);
             }

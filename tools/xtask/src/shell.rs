@@ -6,6 +6,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
@@ -18,11 +19,30 @@ pub(crate) fn root() -> PathBuf {
 /// A command to be run in the repository's top folder.
 pub(crate) struct Step(Command);
 
+/// What makes programs that download more patient than they are: a package index may be out of reach for a moment.
+const PATIENT: [(&str, &str); 3] = [("CARGO_NET_RETRY", "10"), ("PIP_RETRIES", "10"), ("PIP_DEFAULT_TIMEOUT", "60")];
+
 /// A program.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Step {
     let mut command = Command::new(program);
     command.current_dir(root());
+    command.envs(PATIENT.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()));
     Step(command)
+}
+
+/// How long to wait before a step that downloads something is tried again.
+const PAUSES: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(40)];
+
+/// Runs a step that downloads something, and again after a while when it fails.
+pub(crate) fn run_patiently(step: impl Fn() -> Step) -> anyhow::Result<()> {
+    for pause in PAUSES {
+        match step().run() {
+            Ok(()) => return Ok(()),
+            Err(error) => eprintln!("{error:#}; trying again in {} s", pause.as_secs()),
+        }
+        std::thread::sleep(pause);
+    }
+    step().run()
 }
 
 /// Cargo, the one that runs this program.

@@ -17,6 +17,9 @@ pub(crate) struct TestOptions {
     skip_python: bool,
 }
 
+/// How often tests are run that do not pass, where the runner itself does not run them again.
+const TRIES: u32 = 2;
+
 /// How many tests passed and failed.
 #[derive(Default)]
 struct Tally {
@@ -25,13 +28,22 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, step: Step) -> anyhow::Result<()> {
-        let (success, output) = step.run_and_read()?;
-        let (passed, failed) = count(&output);
-        self.passed += passed;
-        // A runner that fails without naming a failed test (it did not compile, say) is a failure too.
-        self.failed += if success { failed } else { failed.max(1) };
-        Ok(())
+    /// Runs tests, and all of them again when some fail: a machine that others use may starve a process past every
+    /// patience. nextest does so test by test.
+    fn add(&mut self, tries: u32, step: impl Fn() -> Step) -> anyhow::Result<()> {
+        let mut left = tries;
+        loop {
+            left -= 1;
+            let (success, output) = step().run_and_read()?;
+            let (passed, failed) = count(&output);
+            if success || left == 0 {
+                self.passed += passed;
+                // A runner that fails without naming a failed test (it did not compile, say) is a failure too.
+                self.failed += if success { failed } else { failed.max(1) };
+                return Ok(());
+            }
+            eprintln!("tests failed; trying them again");
+        }
     }
 
     fn check(&mut self, result: anyhow::Result<()>) {
@@ -49,39 +61,51 @@ impl Tally {
 pub(crate) fn run(options: &TestOptions) -> anyhow::Result<()> {
     let python_tools = setup::for_environments()?;
     setup::chromium();
-    let mut tally = Tally::default();
 
     // What the tests need: the binary, the environments, and the guests that misbehave.
+    for folder in ["", "environments", "tests/guests"] {
+        shell::run_patiently(|| shell::cargo(["fetch", "--quiet"]).folder(folder))?;
+    }
     shell::cargo(["build", "--workspace", "--bins"]).run()?;
     let host = shell::root().join("target/debug/gym-host");
-    shell::command(&host).args(["build", "--all"]).run()?;
+    shell::run_patiently(|| shell::command(&host).args(["build", "--all"]))?;
     shell::cargo(["build", "--release", "--target", "wasm32-wasip2"]).folder("tests/guests").run()?;
-    shell::command(&host).args(["build", "tests/guests/environments/python_probe"]).run()?;
+    shell::run_patiently(|| shell::command(&host).args(["build", "tests/guests/environments/python_probe"]))?;
+
+    // First what has no deadlines but those of the environments: it leaves their compiled code for the others.
+    let mut tally = Tally::default();
+    tally.add(TRIES, || shell::command(&host).args(["test", "--all"]))?;
 
     // Files with the end-to-end tests' rollouts must not survive from an earlier run.
     let python = if options.skip_python { None } else { Some(setup::python_clients()?) };
-    let mut workspace = tests(&["--workspace"]).env("GYM_HOST_BINARY", &host);
-    if let Some(python) = &python {
-        workspace = workspace.env("GYM_TEST_PYTHON", python);
-    }
-    tally.add(workspace)?;
-    tally.add(tests(&[]).folder("environments"))?;
-    tally.add(shell::command(&host).args(["test", "--all"]))?;
+    let has_nextest = setup::has_nextest();
+    let tests = |arguments: &[&str]| tests(has_nextest, arguments);
+    let again = if has_nextest { 1 } else { TRIES };
+    tally.add(again, || {
+        let workspace = tests(&["--workspace"]).env("GYM_HOST_BINARY", &host);
+        match &python {
+            Some(python) => workspace.env("GYM_TEST_PYTHON", python),
+            None => workspace,
+        }
+    })?;
+    tally.add(again, || tests(&[]).folder("environments"))?;
 
     for folder in python_folders()? {
-        let python = if folder.join("requirements.lock").is_file() {
-            setup::python_environment(&folder)?
-        } else {
-            python_tools.clone()
-        };
-        tally.add(shell::command(&python).args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).folder(folder))?;
+        let own = folder.join("requirements.lock").is_file();
+        match if own { setup::python_environment(&folder) } else { Ok(python_tools.clone()) } {
+            Ok(python) => {
+                let pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider"];
+                tally.add(TRIES, || shell::command(&python).args(pytest).folder(&folder))?;
+            }
+            Err(error) => tally.check(Err(error)),
+        }
     }
 
     if !options.skip_cargo_component {
-        let component = setup::cargo_component()?;
-        let built =
-            shell::command(component).args(["component", "build", "--release"]).folder("environments/mcqa").run();
-        tally.check(built);
+        tally.check(setup::cargo_component().and_then(|component| {
+            let built = || shell::command(&component).args(["component", "build", "--release"]);
+            shell::run_patiently(|| built().folder("environments/mcqa"))
+        }));
     }
 
     println!("\n{} passed, {} failed", tally.passed, tally.failed);
@@ -104,11 +128,12 @@ fn python_folders() -> anyhow::Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-fn tests(arguments: &[&str]) -> Step {
-    if setup::has_nextest() {
+fn tests(has_nextest: bool, arguments: &[&str]) -> Step {
+    if has_nextest {
         shell::cargo(["nextest", "run", "--no-fail-fast"]).args(arguments)
     } else {
-        shell::cargo(["test", "--no-fail-fast", "--quiet"]).args(arguments)
+        // In one process, tests that measure its memory would measure each other's.
+        shell::cargo(["test", "--no-fail-fast", "--quiet"]).args(arguments).env("RUST_TEST_THREADS", "1")
     }
 }
 
