@@ -1,46 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `conversational_tool_use`: a conversation with a simulated user, in which the model also calls tools.
 //!
-//! The resources server keeps the books. It says which tools there are (`/session_tools`), executes calls
-//! (`/execute_agent_tool_call`), is told what the model said (`/record_agent_outputs`, `/record_agent_message`) and speaks
-//! for the user (`/next_user_message`). With `user_model_server`, that model plays the user instead. Of these routes a
-//! server may lack any: then the row's tools count, calls go to `/<tool>`, and nothing is recorded.
+//! The resources server keeps the books. It executes calls (`/execute_agent_tool_call`), is told what the model said
+//! (`/record_agent_outputs`) and speaks for the user (`/next_user_message`); any of these may end the conversation. With
+//! `user_model_server`, that model plays the user instead. A row without tools gets those of `/session_tools`. Of these
+//! routes a server may lack any: then calls go to `/<tool>`, and nothing is recorded.
+//!
+//! Turns, records and the transcript are those of NeMo Gym's agent of this name, so that either agent can stand in front of
+//! either server.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gym_protocol::{FaultKind, Members, ModelRequest, ObjectWriter, Raw, ServerRef, responses};
+use gym_protocol::{FaultKind, Members, ModelRequest, Raw, ServerRef, responses};
 use serde::Deserialize;
 use serde_json::json;
 
-use self::user::{UserModel, UserTurn};
+use self::{
+    books::{Books, spoken},
+    history::Turn,
+    user::{UserModel, UserTurn},
+};
 use crate::{
-    arguments,
-    calls::{self, ModelCalls, error_text},
+    calls::{self, ModelCalls},
     driver::{Base, Driver, Grading},
     failure::{RunError, Stage},
-    ports::{Model, Reply, RequestContext, Route, Session},
+    ports::{Model, Reply, RequestContext, Session},
     request_body::{create_params, row_request},
-    transcript::{FunctionCall, Transcript, asked, call_output, user_message},
+    transcript::{ModelResponse, Transcript, asked, call_output, user_message},
 };
 
+mod books;
+mod history;
+mod python_json;
 #[cfg(test)]
 mod tests;
 mod user;
-
-/// Routes of the server that are for this agent: a model cannot call them as tools.
-const OWN_ROUTES: [&str; 9] = [
-    "session_tools",
-    "session_resume",
-    "record_agent_message",
-    "record_agent_outputs",
-    "record_agent_generation_error",
-    "record_agent_step_limit",
-    "next_user_message",
-    "execute_agent_tool_call",
-    "discard_session",
-];
 
 /// The block `responses_api_agents.conversational_tool_use`.
 #[derive(Clone, Debug, Deserialize)]
@@ -59,6 +55,9 @@ pub(crate) struct ConversationalConfig {
     /// Model calls of one attempt.
     #[serde(default = "default_steps")]
     max_agent_steps: u64,
+    /// Let the user begin when the row has no conversation yet.
+    #[serde(default = "yes")]
+    seed_first_user_message: bool,
     #[serde(flatten)]
     grading: Grading,
     #[serde(default)]
@@ -67,6 +66,10 @@ pub(crate) struct ConversationalConfig {
 
 fn default_steps() -> u64 {
     50
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The agent.
@@ -96,23 +99,25 @@ impl ConversationalAgent {
         books: &mut Books<'_>,
         partial: &mut Option<Raw>,
     ) -> Result<Raw, RunError> {
-        if let Some(tools) = books.tools().await? {
+        let has_tools = request
+            .params
+            .get_set("tools")
+            .and_then(|tools| tools.elements().ok())
+            .is_some_and(|list| !list.is_empty());
+        if !has_tools && let Some(tools) = books.tools().await? {
             request.params.set("tools", tools);
         }
         let mut user = self.user.as_deref().map(|model| {
             UserModel::new(ModelCalls::new(model, context), &self.config.user_prompt, &self.config.user_stop_token, row)
         });
         let mut model = ModelCalls::new(&*self.model, context);
-        let opened = request.input.iter().any(user::is_user_message);
+        let turn = history::turn(&request.input).map_err(RunError::Refused)?;
         let mut transcript = Transcript::new(request, context);
         let result = async {
-            if !opened {
-                let turn = next_user_turn(&mut user, books, &transcript).await?;
-                if let Some(text) = turn.message {
-                    transcript.push(user_message(&text));
-                }
+            if self.begin(turn, &mut user, books, &mut transcript).await? {
+                self.turns(&mut model, &mut user, books, &mut transcript).await?;
             }
-            self.turns(&mut model, &mut user, books, &mut transcript).await
+            Ok(())
         }
         .await;
         context.cookies.merge(model.cookies());
@@ -120,6 +125,9 @@ impl ConversationalAgent {
         let response = transcript.response();
         match (result, response) {
             (Ok(()), Some(response)) => Ok(response),
+            (Ok(()), None) if self.config.max_agent_steps > 0 => {
+                Ok(self.unasked(transcript.said()).with(transcript.said(), None))
+            }
             (Ok(()), None) => {
                 let reason = "the conversation ended before the model said anything (`max_agent_steps` is 0)";
                 Err(RunError::failed(FaultKind::AgentRun, Stage::Agent, reason))
@@ -131,6 +139,50 @@ impl ConversationalAgent {
         }
     }
 
+    /// What comes before the model's first turn. Whether it comes to that turn.
+    async fn begin(
+        &self,
+        turn: Turn,
+        user: &mut Option<UserModel<'_>>,
+        books: &mut Books<'_>,
+        transcript: &mut Transcript,
+    ) -> Result<bool, RunError> {
+        match turn {
+            Turn::Agent => Ok(true),
+            Turn::Over => Ok(false),
+            Turn::Opening if !self.config.seed_first_user_message => Ok(true),
+            Turn::Opening | Turn::User => {
+                let turn = next_user_turn(user, books, transcript).await?;
+                if let Some(text) = turn.message {
+                    transcript.push(user_message(&text));
+                }
+                Ok(turn.goes_on)
+            }
+            Turn::Tools(calls, items) => {
+                let response = self.unasked(&items).with(&items, None);
+                for call in &calls {
+                    let result = books.execute(call, &response).await?;
+                    transcript.push(call_output(&call.call_id, &result.output));
+                    if !result.goes_on {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// A response that no model gave, for what happens before it is asked.
+    fn unasked(&self, items: &[Raw]) -> ModelResponse {
+        let members = json!({
+            "id": "conversational_tool_use_no_agent_response", "created_at": 0.0,
+            "model": self.config.model_server.name, "object": "response", "output": null,
+            "parallel_tool_calls": false, "tool_choice": "auto", "tools": [],
+        });
+        let members = Raw::from_value(&members).members().expect("it is an object");
+        ModelResponse { members, output: items.to_vec(), usage: None }
+    }
+
     async fn turns(
         &self,
         model: &mut ModelCalls<'_>,
@@ -138,48 +190,82 @@ impl ConversationalAgent {
         books: &mut Books<'_>,
         transcript: &mut Transcript,
     ) -> Result<(), RunError> {
-        for _ in 0..self.config.max_agent_steps {
-            let response = match model.ask(transcript.request()).await {
+        let limit = self.config.max_agent_steps;
+        for step in 1..=limit {
+            let request = transcript.request();
+            let one_call = request.params.get("parallel_tool_calls").is_some_and(|value| value.as_str() == "false");
+            let mut response = match model.ask(request).await {
                 Ok(response) => response,
                 Err(error) => {
                     if let RunError::Failed(failed) = &error {
-                        books.try_record("record_agent_generation_error", &json!({"error": failed.reason})).await;
+                        books.record_error(&failed.reason).await;
                     }
                     return Err(error);
                 }
             };
+            tidy(&mut response, one_call);
             let is_cut_off = response.is_incomplete();
-            let asked = asked(&response.output);
-            let whole = responses::strip_token_fields(response.with(&response.output, None).bytes()).into_owned();
+            let calls = asked(&response.output).calls;
+            let speaks = response.output.iter().any(|item| spoken(item).is_some());
+            let items = response.output.clone();
+            let whole = responses::strip_token_fields(response.with(&items, None).bytes()).into_owned();
             let whole = Raw::trusted(whole);
             transcript.answer(response);
-            books.record("record_agent_outputs", "outputs", &output_of(&whole)).await?;
             if is_cut_off {
+                books.record_error("the response of the model was cut off").await;
                 return Ok(());
             }
-            if !asked.calls.is_empty() {
-                for call in &asked.calls {
-                    let output = books.execute(call, &whole).await?;
-                    transcript.push(call_output(&call.call_id, &output));
+            if !books.record_outputs(&items, &whole).await? {
+                return Ok(());
+            }
+            if !calls.is_empty() {
+                if step == limit {
+                    break;
+                }
+                for call in &calls {
+                    let result = books.execute(call, &whole).await?;
+                    transcript.push(call_output(&call.call_id, &result.output));
+                    if !result.goes_on {
+                        return Ok(());
+                    }
                 }
                 continue;
             }
-            if !asked.has_message {
+            if !speaks {
                 transcript.end_without_answer();
+                books.record_error("the response of the model has neither a text nor a call").await;
                 return Ok(());
             }
-            let said = responses::output_text(&whole).unwrap_or_default();
-            books.record("record_agent_message", "message", &Raw::from_value(&said)).await?;
             let turn = next_user_turn(user, books, transcript).await?;
-            if let Some(text) = turn.message {
-                transcript.push(user_message(&text));
+            // What the server's user says in parting is no part of the transcript.
+            if let Some(text) = turn.message.as_deref().filter(|_| turn.goes_on || user.is_some()) {
+                transcript.push(user_message(text));
             }
-            if !turn.goes_on {
+            if !turn.goes_on || (turn.message.is_none() && step < limit) {
                 return Ok(());
             }
         }
-        books.try_record("record_agent_step_limit", &json!({"max_agent_steps": self.config.max_agent_steps})).await;
+        let last = transcript
+            .last_response()
+            .map(|whole| Raw::trusted(responses::strip_token_fields(whole.bytes()).into_owned()));
+        books.record_step_limit(limit, &last.unwrap_or_else(Raw::null)).await;
         Ok(())
+    }
+}
+
+/// Drops messages without text, and all calls but the first if the request allows one at a time.
+fn tidy(response: &mut ModelResponse, one_call: bool) {
+    let is_message =
+        |item: &Raw| item.members().is_ok_and(|m| m.get("type").is_some_and(|t| t.as_str() == "\"message\""));
+    let is_call = |item: &Raw| !asked(std::slice::from_ref(item)).calls.is_empty();
+    let mut calls = 0_usize;
+    response.output.retain(|item| {
+        calls += usize::from(is_call(item));
+        let is_further_call = one_call && calls > 1 && is_call(item);
+        !is_further_call && (!is_message(item) || spoken(item).is_some_and(|text| !text.trim().is_empty()))
+    });
+    if one_call {
+        response.members.set("parallel_tool_calls", Raw::trusted("false"));
     }
 }
 
@@ -195,91 +281,6 @@ async fn next_user_turn(
     }
 }
 
-/// The `output` member of a response.
-fn output_of(response: &Raw) -> Raw {
-    let output = response.members().ok().and_then(|members| members.get("output").cloned());
-    output.unwrap_or_else(|| Raw::trusted("[]"))
-}
-
-/// The session's routes at the resources server.
-struct Books<'a> {
-    session: &'a mut (dyn Session + 'static),
-}
-
-impl Books<'_> {
-    /// Posts; `None` if the server has no such route.
-    async fn call(&mut self, route: &'static str, body: Bytes) -> Result<Option<Raw>, RunError> {
-        let reply = calls::post(self.session, &Route::Tool(route.to_owned()), body, Stage::Agent).await?;
-        match reply.status {
-            404 => Ok(None),
-            200..300 => Ok(Some(Raw::parse(reply.body).map_err(|_| bad_reply(route))?)),
-            _ => Err(RunError::resources_status(Stage::Agent, route, &reply)),
-        }
-    }
-
-    async fn record(&mut self, route: &'static str, name: &str, value: &Raw) -> Result<(), RunError> {
-        let mut body = ObjectWriter::with_capacity(value.bytes().len() + 32);
-        body.member(name, value);
-        self.call(route, body.finish().bytes().clone()).await.map(|_| ())
-    }
-
-    /// Records what comes at the end anyway; that it cannot be recorded changes nothing.
-    async fn try_record(&mut self, route: &'static str, body: &serde_json::Value) {
-        if let Err(RunError::Failed(failed)) = self.call(route, Raw::from_value(body).bytes().clone()).await {
-            tracing::warn!(route, "not recorded: {}", failed.reason);
-        }
-    }
-
-    /// The tools of this session, if the server names them.
-    async fn tools(&mut self) -> Result<Option<Raw>, RunError> {
-        let Some(reply) = self.call("session_tools", Bytes::from_static(b"{}")).await? else { return Ok(None) };
-        let tools = reply.members().ok().and_then(|members| members.get_set("tools").cloned());
-        tools.filter(Raw::is_array).map(Some).ok_or_else(|| bad_reply("session_tools"))
-    }
-
-    async fn next_user_message(&mut self) -> Result<UserTurn, RunError> {
-        #[derive(Deserialize)]
-        struct Wire {
-            message: Option<String>,
-            should_continue: bool,
-        }
-        let reply = self.call("next_user_message", Bytes::from_static(b"{}")).await?.ok_or_else(|| {
-            let reason = "nobody plays the user: the resources server has no `next_user_message`, and there is no \
-                          `user_model_server`";
-            RunError::failed(FaultKind::AgentRun, Stage::Agent, reason)
-        })?;
-        let wire: Wire = reply.read().map_err(|_| bad_reply("next_user_message"))?;
-        Ok(UserTurn { message: wire.message.filter(|text| !text.is_empty()), goes_on: wire.should_continue })
-    }
-
-    /// What the model reads as the result of a call.
-    async fn execute(&mut self, call: &FunctionCall, response: &Raw) -> Result<String, RunError> {
-        if let Some(output) = arguments::error_output(&call.arguments) {
-            return Ok(output);
-        }
-        if OWN_ROUTES.contains(&call.name.as_str()) {
-            return Ok(error_text(&format!("there is no tool `{}`", call.name)));
-        }
-        let mut body = ObjectWriter::with_capacity(response.bytes().len() + call.arguments.len() + 128);
-        body.string("tool_name", &call.name);
-        body.member("tool_call_id", &call.call_id);
-        body.text("arguments", call.arguments.trim());
-        body.member("response", response);
-        let route = Route::Tool("execute_agent_tool_call".to_owned());
-        let reply = calls::post(self.session, &route, body.finish().bytes().clone(), Stage::Agent).await?;
-        match reply.status {
-            404 => calls::tool_output(call, Some(&mut *self.session)).await,
-            503 => Err(RunError::resources_status(Stage::Agent, "execute_agent_tool_call", &reply)),
-            _ => Ok(String::from_utf8_lossy(&reply.body).into_owned()),
-        }
-    }
-}
-
-fn bad_reply(route: &str) -> RunError {
-    let reason = format!("`{route}` of the resources server answered something that is not its reply");
-    RunError::failed(FaultKind::BadReply, Stage::Agent, reason)
-}
-
 #[async_trait]
 impl Driver for ConversationalAgent {
     fn base(&self) -> &Base {
@@ -293,20 +294,30 @@ impl Driver for ConversationalAgent {
         context: &mut RequestContext,
         partial: &mut Option<Raw>,
     ) -> Result<Reply, RunError> {
-        let request = row_request(row).map_err(RunError::Refused)?;
+        let given = row_request(row).map_err(RunError::Refused)?;
+        let mut row = history::with_opening(row.clone(), &given.input).map_err(RunError::Refused)?;
+        let request = row_request(&row).map_err(RunError::Refused)?;
         let session = session.expect("the configuration requires a resources server");
-        calls::seed(session, row.to_raw().bytes().clone()).await?;
+        let mut start = row.clone();
+        if let Some(id) = &context.rollout_id {
+            // The server's own calls to model servers belong to the same rollout.
+            start.set("rollout_id", Raw::from_value(id));
+        }
+        calls::seed(session, start.to_raw().bytes().clone()).await?;
         let mut books = Books { session };
-        match self.converse(row, request, context, &mut books, partial).await {
+        let given = request.input.clone();
+        let result = match self.converse(&row, request, context, &mut books, partial).await {
             Ok(response) => {
                 *partial = Some(response.clone());
-                self.config.grading.grade(row, response, Some(session)).await
+                let response = history::move_opening(&mut row, &given, response);
+                self.config.grading.grade(&row, response, Some(&mut *books.session)).await
             }
-            Err(error) => {
-                books.try_record("discard_session", &json!({})).await;
-                Err(error)
-            }
+            Err(error) => Err(error),
+        };
+        if result.is_err() {
+            books.discard().await;
         }
+        result
     }
 
     /// The conversation alone, in the session that the cookies name.

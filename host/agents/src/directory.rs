@@ -117,7 +117,7 @@ pub fn build_agent(
             let model = maker.model("model_server", &config.model_server)?;
             Ok(Arc::new(Driven(AviaryAgent::new(base, config, model))))
         }
-        "conversational_tool_use" | "conversational_tool_use_agent" => {
+        "conversational_tool_use" | "conversational_tool_use/simulation" | "conversational_tool_use_agent" => {
             let config: ConversationalConfig = maker.config()?;
             let base = maker.base(Some(&config.resources_server), config.token_id_capture)?;
             let model = maker.model("model_server", &config.model_server)?;

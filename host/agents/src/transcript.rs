@@ -68,6 +68,11 @@ impl Transcript {
         last.members.set("metadata", metadata.to_raw());
     }
 
+    /// The latest answer as the model gave it, without usage.
+    pub(crate) fn last_response(&self) -> Option<Raw> {
+        self.last.as_ref().map(|last| last.with(&last.output, None))
+    }
+
     /// The latest answer, with everything that was said as its output and all usage; `None` before the first answer.
     pub(crate) fn response(&self) -> Option<Raw> {
         self.last.as_ref().map(|last| last.with(self.said(), self.usage.to_raw().as_ref()))

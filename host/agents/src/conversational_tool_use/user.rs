@@ -67,7 +67,7 @@ impl<'a> UserModel<'a> {
     }
 }
 
-fn role(item: &Raw) -> Option<String> {
+pub(super) fn role(item: &Raw) -> Option<String> {
     let members = item.members().ok()?;
     let is_message = members.get_set("type").is_none_or(|kind| kind.as_str() == "\"message\"");
     is_message.then(|| members.get("role")?.read().ok())?
@@ -87,7 +87,7 @@ fn from_the_other_side(item: &Raw) -> Option<Raw> {
 }
 
 /// The text of a message: a string, or its text parts one after the other.
-fn text_of(item: &Raw) -> Option<String> {
+pub(super) fn text_of(item: &Raw) -> Option<String> {
     let members = item.members().ok()?;
     let content = members.get_set("content")?;
     if content.is_string() {

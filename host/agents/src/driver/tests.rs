@@ -18,7 +18,10 @@ fn world(answer: Answer) -> World {
         .route("reset", [ok(r#"{"observation":null,"info":{}}"#)])
         .route("step", [ok(r#"{"observation":null,"reward":1.0,"terminated":true,"obs":[],"done":true}"#)])
         .route("close", [ok("{}")])
-        .route("tool next_user_message", [ok(r#"{"message":null,"should_continue":false}"#)])
+        .route(
+            "tool next_user_message",
+            [ok(r#"{"message":"hi","should_continue":true}"#), ok(r#"{"message":"","should_continue":false}"#)],
+        )
         .route("verify", [ok(r#"{"reward":1.0}"#)])
 }
 
