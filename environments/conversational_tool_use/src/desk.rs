@@ -266,53 +266,8 @@ fn read<T: DeserializeOwned>(arguments: &Value) -> Result<T, String> {
 }
 
 /// The tools as a model server takes them.
-pub(crate) fn tools() -> Value {
-    let text = |description: &str| json!({"type": "string", "description": description});
-    let parcel = || ("parcel_id", text("Number of the parcel, for example `P1007`."));
-    let tool = |name: &str, description: &str, arguments: &[(&str, Value)]| {
-        let names: Vec<&str> = arguments.iter().map(|(name, _)| *name).collect();
-        let properties: serde_json::Map<String, Value> =
-            arguments.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
-        json!({
-            "type": "function",
-            "name": name,
-            "description": description,
-            "parameters": {
-                "type": "object", "properties": properties, "required": names, "additionalProperties": false,
-            },
-            "strict": true,
-        })
-    };
-    json!([
-        tool(
-            "find_customer",
-            "Identify the customer. Nothing else works before.",
-            &[("customer_id", text("For example `C104`.")), ("postcode", text("The customer's own postcode."))]
-        ),
-        tool("list_parcels", "List the customer's parcels.", &[]),
-        tool("get_parcel", "Show everything about one of the customer's parcels.", &[parcel()]),
-        tool(
-            "change_address",
-            "Send a parcel to another address. The fee is charged at once.",
-            &[parcel(), ("address", text("Street, number, postcode and town, on one line."))]
-        ),
-        tool(
-            "schedule_redelivery",
-            "Have a parcel delivered a second time.",
-            &[parcel(), ("day", text("The day, written like `2026-03-11`."))]
-        ),
-        tool(
-            "file_claim",
-            "Have money paid for a parcel.",
-            &[
-                parcel(),
-                ("reason", json!({"type": "string", "enum": ["lost", "damaged"], "description": "What happened."})),
-                ("amount_cents", json!({"type": "integer", "description": "How much, in cents."})),
-            ]
-        ),
-        tool("cancel_shipment", "Cancel a parcel and refund its postage.", &[parcel()]),
-        tool("transfer_to_human", "Hand the conversation to a colleague.", &[("reason", text("Why."))]),
-    ])
+pub(crate) fn tools() -> Result<Value, serde_json::Error> {
+    serde_json::from_str(include_str!("../data/tools.json"))
 }
 
 #[cfg(test)]

@@ -10,10 +10,12 @@ use serde_json::{Map, Value, json};
 
 mod day;
 mod desk;
+mod trajectory;
 mod user;
 mod world;
 
 use desk::Desk;
+use trajectory::{Origin, Trajectory};
 use user::{ModelReference, Said, Speaker, TerminalState, Turn};
 use world::World;
 
@@ -70,6 +72,7 @@ pub struct Conversation {
     user_instructions: String,
     user_script: Vec<String>,
     said: Vec<Said>,
+    trajectory: Trajectory,
     terminal_state: Option<TerminalState>,
     is_discarded: bool,
 }
@@ -78,6 +81,8 @@ pub struct Conversation {
 #[derive(Debug, Deserialize)]
 struct ToolCall {
     tool_name: String,
+    #[serde(default)]
+    tool_call_id: Value,
     #[serde(default)]
     arguments: Value,
 }
@@ -92,6 +97,17 @@ struct AgentMessage {
 struct AgentOutputs {
     #[serde(default)]
     outputs: Vec<Value>,
+    #[serde(default)]
+    response: Value,
+}
+
+/// Why the agent gives up; what is missing or no text says nothing.
+#[derive(Debug, Default, Deserialize)]
+struct Ending {
+    #[serde(default)]
+    error: Value,
+    #[serde(default)]
+    max_agent_steps: Value,
 }
 
 /// Where a conversation stands, for an agent that takes it up.
@@ -131,17 +147,38 @@ fn to_json(value: &impl Serialize) -> Result<Value, Failure> {
 }
 
 impl Conversation {
-    /// One of the desk's tools; what it refuses is told to the model.
-    fn call(&mut self, name: &str, arguments: &Value) -> ToolResult<Value> {
-        match self.desk.call(name, arguments) {
-            Some(Ok(value)) => Ok(value),
-            Some(Err(reason)) => Err(Reject::new(reason).into()),
-            None => Err(Reject::new(format!("there is no tool `{name}`")).into()),
+    /// One of the desk's tools, `None` if there is no such tool; what it refuses is told to the model.
+    fn call(&mut self, id: Option<&str>, name: &str, arguments: &Value) -> Option<ToolResult<Value>> {
+        let outcome = self.desk.call(name, arguments)?;
+        let (result, is_valid) = match &outcome {
+            Ok(value) => (value.clone(), true),
+            Err(reason) => (json!({"error": reason}), false),
+        };
+        self.trajectory.result(id, name, &arguments.to_string(), &result, is_valid);
+        Some(outcome.map_err(|reason| Reject::new(reason).into()))
+    }
+
+    /// What the model said and called in one response, as its agent records it. A message that is an output item is
+    /// recorded again by `record_agent_message`.
+    fn record(&mut self, outputs: &[Value], response: &Value) {
+        for output in outputs {
+            let text = |name: &str| output[name].as_str();
+            let response_id = response["id"].as_str().map(str::to_owned);
+            let origin = Origin { response_id, output_index: output["response_output_index"].as_u64() };
+            match (text("type"), text("content"), text("tool_name"), text("arguments")) {
+                (Some("message"), Some(content), ..) if output.get("role").is_none() => {
+                    self.hear(content.to_owned(), origin);
+                }
+                (Some("function_call"), _, Some(name), Some(arguments)) => {
+                    self.trajectory.call(text("tool_call_id").unwrap_or_default(), name, arguments, origin);
+                }
+                _ => {}
+            }
         }
     }
 
     /// A call whose arguments are JSON text: what the tool refuses, or cannot read, is a result too.
-    fn execute(&mut self, name: &str, arguments: &str) -> Executed {
+    fn execute(&mut self, id: Option<&str>, name: &str, arguments: &str) -> Executed {
         let outcome = match serde_json::from_str(arguments) {
             Err(_) => Err("the arguments are not JSON".to_owned()),
             Ok(arguments) => match self.desk.call(name, &arguments) {
@@ -154,11 +191,13 @@ impl Conversation {
             Err(reason) => (json!({"error": reason}), Some(reason)),
         };
         let schema_valid = error.is_none();
+        self.trajectory.result(id, name, arguments, &output, schema_valid);
         Executed { output, schema_valid, error, should_continue: true, terminal_state: self.terminal_state }
     }
 
-    fn hear(&mut self, message: String) {
+    fn hear(&mut self, message: String, origin: Origin) {
         self.desk.hear(&message);
+        self.trajectory.text(Speaker::Agent, &message, origin);
         self.said.push(Said { by: Speaker::Agent, text: message });
     }
 
@@ -191,6 +230,7 @@ impl Conversation {
             && opening.by == Speaker::User
         {
             // The agent asks before it has said anything: it did not take the opening from the row's input.
+            self.trajectory.set_given(false);
             return Ok(Turn::says(opening.text.clone()));
         }
         let config = cx.config::<Config>()?;
@@ -206,8 +246,9 @@ impl Conversation {
             }
         };
         self.terminal_state = turn.terminal_state;
-        if let Some(text) = &turn.message {
-            self.said.push(Said { by: Speaker::User, text: text.clone() });
+        if let Some(text) = turn.text() {
+            self.trajectory.text(Speaker::User, text, Origin::default());
+            self.said.push(Said { by: Speaker::User, text: text.to_owned() });
         }
         Ok(turn)
     }
@@ -247,7 +288,10 @@ impl Conversation {
     #[seed_session]
     fn seed(start: Start, cx: &mut Context) -> Result<Self, Fault> {
         let opening = start.user_script.first();
-        let said = opening.map(|text| Said { by: Speaker::User, text: text.clone() }).into_iter().collect();
+        let said: Vec<Said> = opening.map(|text| Said { by: Speaker::User, text: text.clone() }).into_iter().collect();
+        let mut trajectory = Trajectory::default();
+        said.iter().for_each(|said| trajectory.text(said.by, &said.text, Origin::default()));
+        trajectory.set_given(true);
         let world: World = serde_json::from_str(&cx.read_text("data/world.json")?)?;
         Ok(Self {
             before: world.clone(),
@@ -255,6 +299,7 @@ impl Conversation {
             user_instructions: start.user_instructions,
             user_script: start.user_script,
             said,
+            trajectory,
             terminal_state: None,
             is_discarded: false,
         })
@@ -270,52 +315,46 @@ impl Conversation {
             return Err(Refuse::new(400, "the conversation was discarded").into());
         }
         match name {
-            "session_tools" => Ok(json!({"tools": desk::tools()})),
+            "session_tools" => Ok(json!({"tools": desk::tools()?})),
             "session_resume" => to_json(&self.resumed()),
             "next_user_message" => to_json(&self.next_user_message(cx)?),
             "record_agent_message" => {
                 let AgentMessage { message } = read(&arguments)?;
-                self.hear(message);
+                self.hear(message, Origin::default());
                 self.recorded(true)
             }
             "execute_agent_tool_call" => {
-                let ToolCall { tool_name, arguments } = read(&arguments)?;
+                let ToolCall { tool_name, tool_call_id, arguments } = read(&arguments)?;
+                let id = tool_call_id.as_str();
                 match arguments.as_str() {
-                    Some(text) => to_json(&self.execute(&tool_name, text)),
-                    None => self.call(&tool_name, &arguments),
+                    Some(text) => to_json(&self.execute(id, &tool_name, text)),
+                    None => self
+                        .call(id, &tool_name, &arguments)
+                        .unwrap_or_else(|| Err(Reject::new(format!("there is no tool `{tool_name}`")).into())),
                 }
             }
             "record_agent_outputs" => {
-                let AgentOutputs { outputs } = read(&arguments)?;
-                // A message here is either a text, and then it counts, or an output item, which is recorded again by
-                // `record_agent_message`.
-                for output in outputs {
-                    if output["type"] == "message"
-                        && output.get("role").is_none()
-                        && let Some(text) = output["content"].as_str()
-                    {
-                        self.hear(text.to_owned());
-                    }
-                }
+                let AgentOutputs { outputs, response } = read(&arguments)?;
+                self.record(&outputs, &response);
                 self.recorded(true)
             }
             "record_generation_error" | "record_agent_generation_error" => {
                 cx.warn("the agent's model failed");
+                let Ending { error, .. } = read(&arguments).unwrap_or_default();
+                self.trajectory.fail(error.as_str().unwrap_or("the agent's model failed").to_owned());
                 self.recorded(false)
             }
             "record_agent_step_limit" => {
                 cx.info("the agent reached its limit of steps");
+                let Ending { max_agent_steps, .. } = read(&arguments).unwrap_or_default();
+                self.trajectory.fail(format!("the agent reached its limit of {max_agent_steps} steps"));
                 self.recorded(false)
             }
             "discard_session" => {
                 self.is_discarded = true;
                 Ok(json!({"discarded": true}))
             }
-            _ => match self.desk.call(name, &arguments) {
-                Some(Ok(value)) => Ok(value),
-                Some(Err(reason)) => Err(Reject::new(reason).into()),
-                None => Err(Refuse::not_found().into()),
-            },
+            _ => self.call(None, name, &arguments).unwrap_or_else(|| Err(Refuse::not_found().into())),
         }
     }
 
@@ -337,7 +376,9 @@ impl Conversation {
             .field("state_differences", &wrong)
             .field("policy_breaches", &self.desk.breaches)
             .field("unsaid", &unsaid)
-            .field("terminal_state", self.terminal_state))
+            .field("terminal_state", self.terminal_state)
+            .field("instance_config", json!({"mask_sample": false}))
+            .field("result", self.trajectory.to_result(self.terminal_state)))
     }
 }
 

@@ -23,7 +23,7 @@ fn the_script_is_said_message_by_message() {
         post(&mut instance, "record_agent_message", json!({"message": "Yes?"}));
         assert_eq!(post(&mut instance, "next_user_message", json!({})), goes_on(text));
     }
-    let end = json!({"message": null, "should_continue": false, "terminal_state": "user_done"});
+    let end = json!({"message": "", "should_continue": false, "terminal_state": "user_done"});
     assert_eq!(post(&mut instance, "next_user_message", json!({})), end);
     assert_eq!(post(&mut instance, "next_user_message", json!({})), end);
     let resumed = post(&mut instance, "session_resume", json!({}));
@@ -42,7 +42,7 @@ fn a_model_plays_the_user_from_the_other_side() {
     post(&mut instance, "record_agent_message", json!({"message": "Your number?"}));
     assert_eq!(post(&mut instance, "next_user_message", json!({}))["message"], "My number is C1.");
     post(&mut instance, "record_agent_message", json!({"message": "Done."}));
-    let end = json!({"message": null, "should_continue": false, "terminal_state": "user_done"});
+    let end = json!({"message": "", "should_continue": false, "terminal_state": "user_done"});
     assert_eq!(post(&mut instance, "next_user_message", json!({})), end);
     let requests = test.requests("user");
     assert!(requests[0]["instructions"].as_str().unwrap().contains("You want a refund."));
@@ -122,6 +122,40 @@ fn calls_and_messages_are_also_taken_as_texts() {
     }
     assert_eq!(post(&mut instance, "discard_session", json!({})), json!({"discarded": true}));
     assert_eq!(post(&mut instance, "discard_session", json!({})), json!({"discarded": false}));
+}
+
+#[test]
+fn grading_tells_the_conversation_step_by_step() {
+    let mut instance = Instance::<Conversation>::new(test_context().build());
+    instance.seed_session(ROW).unwrap();
+    let call = |id: &str| json!({"type": "function_call", "tool_name": "list_parcels", "tool_call_id": id, "arguments": "{}", "response_output_index": 1});
+    let outputs = json!([{"type": "message", "content": "Wait.", "response_output_index": 0}, call("a")]);
+    post(&mut instance, "record_agent_outputs", json!({"outputs": outputs, "response": {"id": "resp_1"}}));
+    let execute =
+        |id: &str| json!({"tool_name": "list_parcels", "tool_call_id": id, "arguments": "{}", "response": {}});
+    post(&mut instance, "execute_agent_tool_call", execute("a"));
+    post(&mut instance, "execute_agent_tool_call", execute("never recorded"));
+    assert!(instance.call_tool("list_parcels", "{}").is_err(), "a refusal is a step like any other");
+    post(&mut instance, "next_user_message", json!({}));
+    post(&mut instance, "record_generation_error", json!({"source": "agent", "error": "cut off"}));
+    post(&mut instance, "record_agent_step_limit", json!({"max_agent_steps": 3}));
+    let verdict = instance.verify(r#"{"expected_changes": {}, "response": {"output": []}}"#).unwrap();
+    assert_eq!(verdict.fields()["instance_config"], json!({"mask_sample": false}));
+    let told = &verdict.fields()["result"]["trajectory"];
+    let steps = told["messages"].as_array().unwrap();
+    let kinds: Vec<String> = steps.iter().map(|step| format!("{} {}", step["source"], step["type"])).collect();
+    let pair = [r#""agent" "tool_call""#, r#""environment" "tool_execution""#];
+    let texts = [r#""user" "text""#, r#""agent" "text""#];
+    assert_eq!(kinds, [&texts[..], &pair, &pair, &pair, &texts[..1]].concat());
+    assert_eq!((&steps[1]["text"], &steps[1]["response_id"]), (&json!("Wait."), &json!("resp_1")));
+    assert_eq!((&steps[2]["tool_call_id"], &steps[2]["response_output_index"]), (&json!("a"), &json!(1)));
+    assert_eq!(steps[3]["deserialized_execution_result"]["error"], "identify the customer first");
+    assert_eq!(
+        (&steps[4]["tool_call_id"], &steps[6]["tool_call_id"]),
+        (&json!("never recorded"), &json!("tool_call_3"))
+    );
+    assert_eq!((&told["prefill_message_count"], &told["terminal_state"]), (&json!(1), &json!("incomplete")));
+    assert_eq!(told["terminal_error"], "cut off");
 }
 
 #[test]

@@ -42,18 +42,24 @@ pub(crate) enum TerminalState {
 /// What the user says next.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Turn {
-    pub(crate) message: Option<String>,
+    /// Empty when the user says nothing any more.
+    pub(crate) message: String,
     pub(crate) should_continue: bool,
     pub(crate) terminal_state: Option<TerminalState>,
 }
 
 impl Turn {
     pub(crate) fn says(message: String) -> Self {
-        Self { message: Some(message), should_continue: true, terminal_state: None }
+        Self { message, should_continue: true, terminal_state: None }
     }
 
     pub(crate) fn ends(state: TerminalState) -> Self {
-        Self { message: None, should_continue: false, terminal_state: Some(state) }
+        Self { message: String::new(), should_continue: false, terminal_state: Some(state) }
+    }
+
+    /// What the user says, if anything.
+    pub(crate) fn text(&self) -> Option<&str> {
+        Some(self.message.as_str()).filter(|text| !text.is_empty())
     }
 }
 

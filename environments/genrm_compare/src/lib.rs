@@ -302,7 +302,8 @@ fn is_completed(response: &Response) -> bool {
 fn is_passing(failure: &ModelFailure) -> bool {
     match failure {
         ModelFailure::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
-        ModelFailure::Unavailable(_) => true,
+        // The host names the setting whose time is up. Another try would take as long.
+        ModelFailure::Unavailable(reason) => !reason.ends_with("(`judge_request_timeout_s`)"),
         ModelFailure::Unreadable(_) | ModelFailure::UnknownServer(_) => false,
     }
 }

@@ -82,6 +82,8 @@ fn a_judge_that_fails_leaves_no_reward() {
     for (failure, asked) in [
         (ModelFailure::Status { status: 400, body: String::new() }, 3),
         (ModelFailure::Status { status: 503, body: String::new() }, 6),
+        (ModelFailure::Unavailable("it hung up".to_owned()), 6),
+        (ModelFailure::Unavailable("it took longer than 9 s (`judge_request_timeout_s`)".to_owned()), 3),
     ] {
         let test = context(json!({}), &[]).model("judge", [Err(failure.clone()), Err(failure)]);
         assert!(judge_failed(group(&test).unwrap_err()));

@@ -43,7 +43,7 @@ class Config:
         judge_model_server: Who is asked where the library does not see equality.
         judge_responses_create_params: The parameters of every request to the judge; its messages take the place of `input`.
         should_use_judge: Whether the judge is asked at all.
-        library_verifier_timeout_seconds: Must be positive, and has no other effect: `limits.cpu_ms` bounds the library.
+        library_verifier_timeout_seconds: Must be positive. The host takes it for `limits.cpu_ms` where that is not set.
         library_verifier_max_concurrency: Must be positive, and has no other effect: the host bounds how much runs at once.
         reward_rules: The release of NeMo Gym whose rule counts.
     """
@@ -95,14 +95,11 @@ class MathWithJudge:
     def describe(description: Description, cx: Context) -> None:
         """Checks what a type cannot say of the configuration."""
         config = cx.config(Config)
-        for name, default, instead in (
-            ("library_verifier_timeout_seconds", Config.library_verifier_timeout_seconds, "`limits.cpu_ms` bounds the library"),
-            ("library_verifier_max_concurrency", Config.library_verifier_max_concurrency, "the host bounds how much runs at once"),
-        ):
+        for name in ("library_verifier_timeout_seconds", "library_verifier_max_concurrency"):
             if getattr(config, name) <= 0:
                 raise Fault(f"`{name}` must be positive")
-            if getattr(config, name) != default:
-                cx.warn(f"`{name}` has no effect: {instead}")
+        if config.library_verifier_max_concurrency != Config.library_verifier_max_concurrency:
+            cx.warn("`library_verifier_max_concurrency` has no effect: the host bounds how much runs at once")
         description.echo = ["expected_answer"]
 
     @verify

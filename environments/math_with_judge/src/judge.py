@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from answer import flaw
 from gym_host_sdk import Context, JudgeFailed, Response
 
 EQUAL = "[[A=B]]"
@@ -40,6 +41,9 @@ class Judge:
         messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": prompt(question, first, second)}]
         params = {**self._params, "input": messages}
         response = self._cx.respond(self._server, params)
+        wrong = flaw(response.raw)
+        if wrong:
+            raise JudgeFailed(f"the judge answered with something that is not a Response: {wrong}")
         self.evaluations.append({"responses_create_params": params, "response": response.raw})
         return says_equal(response)
 

@@ -8,6 +8,7 @@ import corpus
 import library
 import pytest
 from gym_host_sdk import Fault, Instance, JudgeFailed, Refuse, Response, TestHost, cases, malformed
+from answer import flaw
 from judge import EQUAL, says_equal
 
 FOLDER = Path(__file__).parent.parent
@@ -66,6 +67,38 @@ def test_by_the_rules_of_august_the_judge_sees_what_was_extracted_or_all():
         assert f"B's Answer|>\n{shown}\n<|End" in host.requests["math_judge_model"][0]["input"][1]["content"]
 
 
+def test_a_judges_answer_must_be_a_response():
+    text = {"type": "output_text", "text": EQUAL, "annotations": []}
+    message = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [text]}
+    good = Response.builder().message(EQUAL).value()
+    assert flaw(good) is None
+    for item, is_good in [
+        (message, True),
+        ({**message, "content": []}, True),
+        ({**message, "content": "text"}, True),
+        ({**message, "id": None}, False),
+        ({**message, "status": None}, False),
+        ({**message, "role": "tool"}, False),
+        ({**message, "content": [{**text, "annotations": None}]}, False),
+        ({**message, "content": [{**text, "text": None}]}, False),
+        ({**message, "content": [{"type": "refusal", "refusal": "no"}]}, True),
+        ({**message, "content": [{"type": "input_text", "text": "t"}]}, True),
+        ({**message, "content": ["t"]}, False),
+        ({"role": "assistant", "content": "t"}, False),
+        ({"type": "reasoning", "id": "r", "summary": []}, True),
+        ({"type": "reasoning", "summary": []}, False),
+        ({"type": "function_call", "call_id": "c", "name": "f", "arguments": {}}, False),
+        ({"type": "web_search_call"}, True),
+        (None, False),
+    ]:
+        assert (item, flaw({**good, "output": [item]}) is None) == (item, is_good)
+    for name in ("id", "created_at", "model", "object", "output", "parallel_tool_calls", "tool_choice", "tools"):
+        assert flaw({**good, name: None}) == f"`{name}` is missing or of the wrong type"
+    broken = Response({**good, "output": [{**message, "id": 3}]})
+    with pytest.raises(JudgeFailed):
+        verify(r"\boxed{5}", models={"math_judge_model": [broken]}, should_use_judge=True)
+
+
 def test_a_judges_last_part_must_be_text():
     def response(*parts):
         return Response({"output": [{"type": "message", "role": "assistant", "content": list(parts)}]})
@@ -94,10 +127,10 @@ def test_a_wrong_configuration_shows_when_it_is_loaded(config):
 
 
 def test_settings_without_an_effect_are_warned_of():
-    host = TestHost({**CONFIG, "library_verifier_timeout_seconds": "20", "library_verifier_max_concurrency": 32})
+    host = TestHost({**CONFIG, "library_verifier_timeout_seconds": "20", "library_verifier_max_concurrency": 8})
     Instance(app.MathWithJudge, host).describe()
     assert [line for _, line in host.lines] == [
-        "`library_verifier_timeout_seconds` has no effect: `limits.cpu_ms` bounds the library"
+        "`library_verifier_max_concurrency` has no effect: the host bounds how much runs at once"
     ]
 
 

@@ -232,7 +232,6 @@ impl ConversationalAgent {
                 continue;
             }
             if !speaks {
-                transcript.end_without_answer();
                 books.record_error("the response of the model has neither a text nor a call").await;
                 return Ok(());
             }

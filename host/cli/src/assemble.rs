@@ -226,7 +226,7 @@ async fn load(
 ) -> Result<ResourcesService, Failure> {
     let folder = folder(settings, server)?;
     let component = component(server, &folder)?;
-    let limits = read_block(server, "limits")?.unwrap_or_default();
+    let limits = limits(server)?;
     let request = LoadRequest {
         component,
         folder,
@@ -368,7 +368,7 @@ fn visible_models(
     }
     let mut names = Vec::new();
     server.block.values().for_each(|value| walk(value, &mut names));
-    let bounds = Bounds::read(&server.block)
+    let bounds = Bounds::read(&server.implementation, &server.block)
         .map_err(|error| Failure::user(format!("{}: `{}`: {error}", server.origin, server.name)))?;
     let reached = names.iter().filter_map(|name| models.get(name)).map(|model| bounds.around(Arc::clone(model)));
     Ok(Arc::new(StaticModels::new(reached)))
@@ -419,6 +419,22 @@ fn read_block<T: serde::de::DeserializeOwned>(server: &ServerSettings, key: &str
     serde_json::from_value(value.clone())
         .map(Some)
         .map_err(|error| Failure::user(format!("{}: `{}.{key}`: {error}", server.origin, server.name)))
+}
+
+/// The block `limits:`. Where it says nothing of CPU time, `library_verifier_timeout_seconds` does: NeMo Gym's name for how
+/// long a verifier's library may take. What is no number above 0 is for the environment to refuse.
+fn limits(server: &ServerSettings) -> Result<Limits, Failure> {
+    let limits: Limits = read_block(server, "limits")?.unwrap_or_default();
+    let says_cpu = server.block.get("limits").is_some_and(|block| block.get("cpu_ms").is_some());
+    let seconds = match server.block.get("library_verifier_timeout_seconds") {
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        value => value.and_then(Value::as_f64),
+    };
+    let cpu_ms = seconds.filter(|seconds: &f64| *seconds > 0.0 && !says_cpu).map(|seconds| (seconds * 1000.0).ceil());
+    Ok(match cpu_ms {
+        Some(cpu_ms) => Limits { cpu_ms: cpu_ms as u64, ..limits },
+        None => limits,
+    })
 }
 
 struct Servers<'a> {
@@ -499,11 +515,9 @@ pub(crate) fn cannot_be_served(settings: &Settings, server: &ServerSettings) -> 
 /// Limits as the configuration has them, for checks without loading.
 pub(crate) fn check_blocks(settings: &Settings) -> Result<(), Failure> {
     for server in of_kind(settings, ServerKind::ResourcesServers).filter(|server| server.is_here()) {
-        if let Some(limits) = read_block::<Limits>(server, "limits")? {
-            limits
-                .validate()
-                .map_err(|error| Failure::user(format!("{}: `{}.limits`: {error}", server.origin, server.name)))?;
-        }
+        limits(server)?
+            .validate()
+            .map_err(|error| Failure::user(format!("{}: `{}.limits`: {error}", server.origin, server.name)))?;
         read_block::<SessionBlock>(server, "sessions")?;
     }
     Ok(())

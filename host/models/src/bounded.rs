@@ -15,6 +15,10 @@ const AT_ONCE: &str = "judge_endpoint_max_concurrency";
 /// NeMo Gym's name for how many seconds one of them may take, tries of the client included.
 const SECONDS: &str = "judge_request_timeout_s";
 
+/// What counts for environments that say nothing, where NeMo Gym's server of that name has a default: requests, seconds.
+const DEFAULTS: [(&str, &str, f64); 2] =
+    [("equivalence_llm_judge", AT_ONCE, 64.0), ("genrm_compare", SECONDS, 1800.0)];
+
 /// What a resources server's block says of its requests to model servers. All of the server's sessions share it.
 #[derive(Clone, Debug, Default)]
 pub struct Bounds {
@@ -32,10 +36,12 @@ pub struct BoundsError {
 
 impl Bounds {
     /// Reads `judge_endpoint_max_concurrency` (null: as many as there are) and `judge_request_timeout_s`. Texts of numbers
-    /// are numbers, as values of the command line are.
-    pub fn read(block: &Map<String, Value>) -> Result<Self, BoundsError> {
+    /// are numbers, as values of the command line are. `environment` is the one that the block is for: some have defaults.
+    pub fn read(environment: &str, block: &Map<String, Value>) -> Result<Self, BoundsError> {
+        let default = |key: &str| DEFAULTS.iter().find(|default| (default.0, default.1) == (environment, key));
         let number = |key: &str| match block.get(key) {
-            None | Some(Value::Null) => None,
+            None => default(key).map(|default| default.2),
+            Some(Value::Null) => None,
             Some(Value::String(text)) => Some(text.trim().parse().unwrap_or(f64::NAN)),
             Some(value) => Some(value.as_f64().unwrap_or(f64::NAN)),
         };
@@ -142,7 +148,7 @@ mod tests {
     }
 
     fn bounds(block: Value) -> Result<Bounds, BoundsError> {
-        Bounds::read(block.as_object().unwrap())
+        Bounds::read("any", block.as_object().unwrap())
     }
 
     async fn ask(model: &Arc<dyn Model>) -> Result<Reply, Fault> {
@@ -173,6 +179,18 @@ mod tests {
             let error = bounds(block.clone()).unwrap_err().to_string();
             assert!(error.starts_with(text), "{block}: {error}");
         }
+    }
+
+    #[test]
+    fn what_nemo_gym_bounds_by_default_is_bounded_unless_it_is_said() {
+        let read = |environment: &str, block: Value| Bounds::read(environment, block.as_object().unwrap()).unwrap();
+        let room = |bounds: &Bounds| bounds.room.as_ref().map(|room| room.available_permits());
+        assert_eq!(room(&read("equivalence_llm_judge", json!({}))), Some(64));
+        assert_eq!(room(&read("equivalence_llm_judge", json!({"judge_endpoint_max_concurrency": null}))), None);
+        assert_eq!(room(&read("equivalence_llm_judge", json!({"judge_endpoint_max_concurrency": 256}))), Some(256));
+        assert_eq!(read("genrm_compare", json!({})).patience, Some((1800.0, Duration::from_secs(1800))));
+        let any = read("math_with_judge", json!({}));
+        assert_eq!((room(&any), any.patience), (None, None));
     }
 
     #[tokio::test]

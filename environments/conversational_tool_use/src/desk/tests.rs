@@ -143,7 +143,7 @@ fn what_cannot_be_done_is_refused_and_changes_nothing() {
 
 #[test]
 fn every_tool_has_a_schema() {
-    let tools = tools();
+    let tools = tools().unwrap();
     let mut desk = desk(json!({}));
     for tool in tools.as_array().unwrap() {
         let name = tool["name"].as_str().unwrap();

@@ -236,7 +236,8 @@ def _answer(turn: dict[str, Any]) -> "Response | ModelFailure":
     if turn.get("status") is not None:
         return ModelFailure("status", status=turn["status"], body=to_json(turn.get("body")))
     reason = turn.get("incomplete")
-    return Response({"output": _items(turn, 0), "incomplete_details": reason and {"reason": reason}})
+    whole = Response.builder().value()
+    return Response({**whole, "output": _items(turn, 0), "incomplete_details": reason and {"reason": reason}})
 
 
 def _read_lines(path: Path) -> list[Any]:
