@@ -16,8 +16,7 @@ const AT_ONCE: &str = "judge_endpoint_max_concurrency";
 const SECONDS: &str = "judge_request_timeout_s";
 
 /// What counts for environments that say nothing, where NeMo Gym's server of that name has a default: requests, seconds.
-const DEFAULTS: [(&str, &str, f64); 2] =
-    [("equivalence_llm_judge", AT_ONCE, 64.0), ("genrm_compare", SECONDS, 1800.0)];
+const DEFAULTS: [(&str, &str, f64); 2] = [("equivalence_llm_judge", AT_ONCE, 64.0), ("genrm_compare", SECONDS, 1800.0)];
 
 /// What a resources server's block says of its requests to model servers. All of the server's sessions share it.
 #[derive(Clone, Debug, Default)]
