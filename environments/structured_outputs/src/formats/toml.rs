@@ -5,21 +5,68 @@ use gym_env::python::Value;
 
 use crate::data::foreign;
 
+/// As many numbers beyond 64 bits an answer may have.
+const MAX_LARGE: usize = 64;
+
 pub(super) fn parse(text: &str) -> Result<Value, String> {
-    let table: ::toml::Table = ::toml::from_str(text).map_err(|error| error.message().to_owned())?;
-    Ok(value(::toml::Value::Table(table)))
+    let mut text = text.to_owned();
+    // The reader knows numbers of 64 bits only. A larger one is read by itself, and a small one that the text has nowhere
+    // stands in for it.
+    let mut large: Vec<(i64, i128)> = Vec::new();
+    loop {
+        match text.parse::<::toml::Table>() {
+            Ok(table) => return Ok(value(::toml::Value::Table(table), &large)),
+            Err(error) => {
+                let found = (large.len() < MAX_LARGE).then(|| large_number(&text, &error)).flatten();
+                let (place, number) = found.ok_or_else(|| error.message().to_owned())?;
+                let stands_in = stand_in(&text);
+                text.replace_range(place, &stands_in.to_string());
+                large.push((stands_in, number));
+            }
+        }
+    }
 }
 
-fn value(given: ::toml::Value) -> Value {
+/// The whole number of more than 64 bits that is the error, and where it is.
+fn large_number(text: &str, error: &::toml::de::Error) -> Option<(std::ops::Range<usize>, i128)> {
+    error.message().contains("to fit in target type").then_some(())?;
+    let at = error.span()?.start;
+    let is_of_number = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'+' | b'-');
+    let bytes = text.as_bytes();
+    let start = at - bytes[..at].iter().rev().take_while(|byte| is_of_number(byte)).count();
+    let end = at + bytes[at..].iter().take_while(|byte| is_of_number(byte)).count();
+    let digits = text[start..end].replace('_', "");
+    let number = match digits.as_bytes().get(..2) {
+        Some(b"0x") => i128::from_str_radix(&digits[2..], 16),
+        Some(b"0o") => i128::from_str_radix(&digits[2..], 8),
+        Some(b"0b") => i128::from_str_radix(&digits[2..], 2),
+        _ => digits.parse(),
+    };
+    Some((start..end, number.ok()?))
+}
+
+/// A number that is nowhere in the text.
+fn stand_in(text: &str) -> i64 {
+    let mut number = i64::MAX - 1;
+    while text.contains(&number.to_string()) {
+        number -= 1;
+    }
+    number
+}
+
+fn value(given: ::toml::Value, large: &[(i64, i128)]) -> Value {
     match given {
         ::toml::Value::String(text) => Value::Text(text),
-        ::toml::Value::Integer(number) => Value::Int(number.into()),
+        ::toml::Value::Integer(number) => {
+            let large = large.iter().find(|(stands_in, _)| *stands_in == number);
+            Value::Int(large.map_or(number.into(), |(_, number)| *number))
+        }
         ::toml::Value::Float(number) => Value::Float(number),
         ::toml::Value::Boolean(truth) => Value::Bool(truth),
         ::toml::Value::Datetime(_) => foreign("datetime"),
-        ::toml::Value::Array(items) => Value::List(items.into_iter().map(value).collect()),
+        ::toml::Value::Array(items) => Value::List(items.into_iter().map(|item| value(item, large)).collect()),
         ::toml::Value::Table(members) => {
-            Value::Dict(members.into_iter().map(|(name, member)| (name, value(member))).collect())
+            Value::Dict(members.into_iter().map(|(name, member)| (name, value(member, large))).collect())
         }
     }
 }
@@ -45,6 +92,18 @@ mod tests {
         for part in expected {
             assert!(found.contains(part), "{part} in {found}");
         }
+    }
+
+    #[test]
+    fn whole_numbers_may_have_more_than_64_bits() {
+        let text = "a = 9223372036854775806\nb = 9_223_372_036_854_775_808\n[c]\nd = [-100000000000000000000, 0xFFFFFFFFFFFFFFFFFF]\n";
+        let found = parse(text).map(|value| value.repr()).unwrap();
+        for part in ["9223372036854775806", "9223372036854775808", "-100000000000000000000, 4722366482869645213695"] {
+            assert!(found.contains(part), "{part} in {found}");
+        }
+        assert!(parse(&format!("a = {}", "9".repeat(60))).is_err());
+        let many: Vec<String> = (0..200).map(|_| u64::MAX.to_string()).collect();
+        assert!(parse(&format!("a = [{}]", many.join(","))).is_err());
     }
 
     #[test]
