@@ -421,20 +421,24 @@ fn read_block<T: serde::de::DeserializeOwned>(server: &ServerSettings, key: &str
         .map_err(|error| Failure::user(format!("{}: `{}.{key}`: {error}", server.origin, server.name)))
 }
 
-/// The block `limits:`. Where it says nothing of CPU time, `library_verifier_timeout_seconds` does: NeMo Gym's name for how
-/// long a verifier's library may take. What is no number above 0 is for the environment to refuse.
+/// The block `limits:`. Where it says nothing of CPU time, `library_verifier_timeout_seconds` does.
 fn limits(server: &ServerSettings) -> Result<Limits, Failure> {
     let limits: Limits = read_block(server, "limits")?.unwrap_or_default();
-    let says_cpu = server.block.get("limits").is_some_and(|block| block.get("cpu_ms").is_some());
-    let seconds = match server.block.get("library_verifier_timeout_seconds") {
-        Some(Value::String(text)) => text.trim().parse().ok(),
-        value => value.and_then(Value::as_f64),
+    let cpu_ms = library_cpu_ms(&server.block).unwrap_or(limits.cpu_ms);
+    Ok(Limits { cpu_ms, ..limits })
+}
+
+/// CPU time as `library_verifier_timeout_seconds` has it, NeMo Gym's name for how long a verifier's library may take; `None`
+/// where `limits.cpu_ms` is set. What is no number above 0 is for the environment to refuse.
+fn library_cpu_ms(block: &Map<String, Value>) -> Option<u64> {
+    if block.get("limits").is_some_and(|limits| limits.get("cpu_ms").is_some()) {
+        return None;
+    }
+    let seconds: f64 = match block.get("library_verifier_timeout_seconds")? {
+        Value::String(text) => text.trim().parse().ok()?,
+        value => value.as_f64()?,
     };
-    let cpu_ms = seconds.filter(|seconds: &f64| *seconds > 0.0 && !says_cpu).map(|seconds| (seconds * 1000.0).ceil());
-    Ok(match cpu_ms {
-        Some(cpu_ms) => Limits { cpu_ms: cpu_ms as u64, ..limits },
-        None => limits,
-    })
+    (seconds > 0.0).then(|| (seconds * 1000.0).ceil() as u64)
 }
 
 struct Servers<'a> {
@@ -521,4 +525,27 @@ pub(crate) fn check_blocks(settings: &Settings) -> Result<(), Failure> {
         read_block::<SessionBlock>(server, "sessions")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_verifiers_library_is_cpu_time_unless_the_limits_say_it() {
+        for (block, cpu_ms) in [
+            (json!({}), None),
+            (json!({"library_verifier_timeout_seconds": 2.5}), Some(2500)),
+            (json!({"library_verifier_timeout_seconds": "20"}), Some(20_000)),
+            (json!({"library_verifier_timeout_seconds": 0.0001}), Some(1)),
+            (json!({"library_verifier_timeout_seconds": 0}), None),
+            (json!({"library_verifier_timeout_seconds": "soon"}), None),
+            (json!({"library_verifier_timeout_seconds": 3, "limits": {"memory_mib": 9}}), Some(3000)),
+            (json!({"library_verifier_timeout_seconds": 3, "limits": {"cpu_ms": 9}}), None),
+        ] {
+            assert_eq!(library_cpu_ms(block.as_object().unwrap()), cpu_ms, "{block}");
+        }
+    }
 }
