@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 mod client;
+mod maze;
 pub mod peer;
 mod tools;
 
@@ -19,8 +20,10 @@ use tools::Tool;
 struct Config {
     /// Where the environment is; without an endpoint one of the examples runs inside the component.
     place: Place,
-    /// Path of the WebSocket, below the endpoint.
+    /// Path below the endpoint: of the WebSocket, or before `/reset` and `/step`.
     path: String,
+    /// Whether the endpoint is spoken to by plain requests.
+    is_http: bool,
     /// Arguments of every reset.
     reset_kwargs: Map<String, Value>,
     /// Whether the environment has MCP tools, in place of one action.
@@ -35,31 +38,33 @@ enum Place {
 }
 
 /// The settings as they are written.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Written {
     endpoint: Option<String>,
-    path: String,
+    transport: Transport,
+    path: Option<String>,
     env_class: Option<String>,
+    /// Read and not needed: the server of the environment makes actions of what it is sent.
+    #[serde(rename = "action_class")]
+    _action_class: Option<String>,
     reset_kwargs: Map<String, Value>,
     is_mcp: bool,
 }
 
-impl Default for Written {
-    fn default() -> Self {
-        Self { endpoint: None, path: "/ws".to_owned(), env_class: None, reset_kwargs: Map::new(), is_mcp: false }
-    }
+/// How the endpoint is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Transport {
+    #[default]
+    WebSocket,
+    Http,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        let written = Written::default();
-        Self {
-            place: Place::Inside(Example::Echo),
-            path: written.path,
-            reset_kwargs: written.reset_kwargs,
-            is_mcp: written.is_mcp,
-        }
+        let place = Place::Inside(Example::Echo);
+        Self { place, path: String::new(), is_http: false, reset_kwargs: Map::new(), is_mcp: false }
     }
 }
 
@@ -70,15 +75,22 @@ impl TryFrom<Written> for Config {
         let place = match (written.endpoint, written.env_class.as_deref()) {
             (Some(endpoint), _) => Place::Endpoint(endpoint),
             (None, None) => Place::Inside(if written.is_mcp { Example::Tools } else { Example::Echo }),
-            (None, Some(class)) => Place::Inside(Example::named(class).ok_or_else(|| {
-                format!(
-                    "`env_class` is `{class}`, and only `echo`, `maze`, `tools` and `EchoEnvironment` run in here: start the environment's \
-                     server, grant it under `gym_host.endpoints`, and name it in `endpoint`"
-                )
-            })?),
+            (None, Some(class)) => Place::Inside(Example::named(class).ok_or_else(|| elsewhere(class))?),
         };
-        Ok(Self { place, path: written.path, reset_kwargs: written.reset_kwargs, is_mcp: written.is_mcp })
+        let is_http = written.transport == Transport::Http;
+        let path = written.path.unwrap_or_else(|| if is_http { "" } else { "/ws" }.to_owned());
+        Ok(Self { place, path, is_http, reset_kwargs: written.reset_kwargs, is_mcp: written.is_mcp })
     }
+}
+
+/// What to do about a class that does not run in here.
+fn elsewhere(class: &str) -> String {
+    format!(
+        "`env_class: {class}` is a Python class, and no Python runs in this environment (`echo`, `maze`, `tools`, \
+         `EchoEnvironment` and `MazeEnvironment` are built in). Serve it with OpenEnv, for example by `uvicorn \
+         coding_env.server.app:app --port 8000`, and add two settings to this server's block, in the file or on the command \
+         line: `endpoint: peer` and `gym_host: {{endpoints: {{peer: http://127.0.0.1:8000}}}}`"
+    )
 }
 
 /// One session.
@@ -102,21 +114,16 @@ struct Episode {
 impl OpenEnv {
     fn begin(&mut self, cx: &mut Context) -> Result<(), Fault> {
         let config = cx.config::<Config>()?;
-        let channel = match &config.place {
-            Place::Endpoint(endpoint) => cx.channel(endpoint, &config.path)?,
-            Place::Inside(example) => Channel::new(Peer::new(*example)),
+        let mut client = match &config.place {
+            Place::Endpoint(endpoint) if config.is_http => {
+                Client::Http { endpoint: endpoint.clone(), path: config.path.clone() }
+            }
+            Place::Endpoint(endpoint) => Client::WebSocket(cx.channel(endpoint, &config.path)?),
+            Place::Inside(example) => Client::WebSocket(Channel::new(Peer::new(*example))),
         };
-        let mut client = Client::new(channel);
         let own_error = |text| Fault::new(format!("the environment elsewhere could not begin: {text}"));
-        let first = client.reset(&config.reset_kwargs)?.map_err(own_error)?;
-        let tools = if config.is_mcp {
-            let listed = client.step(&json!({"type": "list_tools"}))?.map_err(own_error)?;
-            let tools = listed.observation.get("tools").and_then(Value::as_array);
-            let tools = tools.ok_or_else(|| Fault::new("the environment elsewhere has no list of tools"))?;
-            Some(Tool::all(tools))
-        } else {
-            None
-        };
+        let first = client.reset(&config.reset_kwargs, cx)?.map_err(own_error)?;
+        let tools = if config.is_mcp { Some(Tool::all(&client.tools(cx)?)) } else { None };
         self.total = first.reward;
         self.episode = Some(Episode { client, tools, has_ended: first.done });
         Ok(())
@@ -185,7 +192,7 @@ impl OpenEnv {
             true => json!({"type": "call_tool", "tool_name": name, "arguments": arguments}),
             false => arguments,
         };
-        match episode.client.step(&action) {
+        match episode.client.step(&action, cx) {
             Err(fault) => {
                 self.broken = Some(fault.message().to_owned());
                 Err(fault.into())

@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use gym_env::{ChannelEnd, NetworkFailure};
 use serde_json::{Map, Value, json};
 
+use crate::maze::Walk;
+
 /// Steps after which an episode in the maze ends.
 const MAZE_STEPS: u32 = 40;
 
@@ -25,16 +27,20 @@ pub enum Example {
     /// The tools `echo_message` and `echo_with_length` of OpenEnv's own echo, whose results are those of MCP and are worth
     /// nothing.
     EchoTools,
+    /// OpenEnv's own maze of 8x8 cells.
+    MazeWalk,
 }
 
 impl Example {
-    /// The example of this name: `echo`, `maze`, `tools` or `EchoEnvironment`, also as the last part of a dotted path.
+    /// The example of this name: `echo`, `maze`, `tools`, `EchoEnvironment` or `MazeEnvironment`, also as the last part of a
+    /// dotted path.
     pub fn named(name: &str) -> Option<Self> {
         match name.rsplit('.').next()? {
             "echo" => Some(Self::Echo),
             "maze" => Some(Self::Maze),
             "tools" => Some(Self::Tools),
             "EchoEnvironment" => Some(Self::EchoTools),
+            "MazeEnvironment" => Some(Self::MazeWalk),
             _ => None,
         }
     }
@@ -45,6 +51,7 @@ impl Example {
 pub struct Peer {
     example: Example,
     place: (usize, usize),
+    walk: Walk,
     steps: u32,
     done: bool,
     is_closed: bool,
@@ -57,7 +64,15 @@ type Outcome = (Value, Option<f64>, bool);
 impl Peer {
     /// A session in which nothing has happened.
     pub fn new(example: Example) -> Self {
-        Self { example, place: (0, 0), steps: 0, done: false, is_closed: false, answers: VecDeque::new() }
+        Self {
+            example,
+            place: (0, 0),
+            walk: Walk::default(),
+            steps: 0,
+            done: false,
+            is_closed: false,
+            answers: VecDeque::new(),
+        }
     }
 
     /// What to answer to a message; nothing when it closes the session.
@@ -97,6 +112,7 @@ impl Peer {
             Example::Echo => (json!({"echoed_message": "", "message_length": 0}), Some(0.0), false),
             Example::Maze => (self.view(), None, false),
             Example::Tools | Example::EchoTools => (json!({}), None, false),
+            Example::MazeWalk => (self.walk.begin(), Some(0.0), false),
         }
     }
 
@@ -115,6 +131,9 @@ impl Peer {
             Example::Maze => self.walk(action),
             Example::Tools => call_tool(action),
             Example::EchoTools => call_echo(action),
+            Example::MazeWalk => {
+                self.walk.step(action).map(|(observation, reward, is_over)| (observation, Some(reward), is_over))
+            }
         }
     }
 

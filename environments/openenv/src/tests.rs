@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
-use gym_env::{ChannelEnd, Instance, NetworkFailure, Rng, TestContext};
+use gym_env::{ChannelEnd, HttpReply, Instance, NetworkFailure, Rng, TestContext};
 
 use super::*;
 
@@ -37,6 +37,9 @@ fn elsewhere(config: Value, answers: &[&str]) -> (Instance<OpenEnv>, Rc<RefCell<
 fn reward(instance: &mut Instance<OpenEnv>) -> Result<f64, Failure> {
     instance.verify(r#"{"response": {"output": []}}"#).map(|verdict| verdict.reward())
 }
+
+const ECHO: &str = "echo_env.server.echo_environment.EchoEnvironment";
+const MAZE: &str = "maze_env.server.maze_env_environment.MazeEnvironment";
 
 const BEGUN: &str = r#"{"type":"observation","data":{"observation":{"x":1},"reward":0.25,"done":false}}"#;
 
@@ -109,8 +112,13 @@ fn an_endpoint_that_is_not_granted_is_a_fault_and_no_reward() {
 #[test]
 fn a_class_that_is_not_in_here_needs_an_endpoint() {
     let mut instance = Instance::<OpenEnv>::new(Context::for_test().config(json!({"env_class": "envs.Chess"})).build());
-    assert!(instance.describe().is_err());
-    for class in ["maze", "examples.echo", "tools", "echo_env.server.echo_environment.EchoEnvironment"] {
+    let refused = format!("{:?}", instance.describe().unwrap_err());
+    for part in
+        ["`env_class: envs.Chess`", "`endpoint: peer`", "`gym_host: {endpoints: {peer: http://127.0.0.1:8000}}`"]
+    {
+        assert!(refused.contains(part), "{refused}");
+    }
+    for class in ["maze", "examples.echo", "tools", ECHO, MAZE] {
         let mut instance = Instance::<OpenEnv>::new(Context::for_test().config(json!({"env_class": class})).build());
         assert!(instance.describe().is_ok(), "{class}");
     }
@@ -118,8 +126,7 @@ fn a_class_that_is_not_in_here_needs_an_endpoint() {
 
 #[test]
 fn the_echo_of_openenv_has_two_tools_and_no_rewards() {
-    let class = "echo_env.server.echo_environment.EchoEnvironment";
-    let config = json!({"env_class": class, "action_class": "any.CallToolAction", "is_mcp": true});
+    let config = json!({"env_class": ECHO, "action_class": "any.CallToolAction", "is_mcp": true});
     let mut instance = Instance::<OpenEnv>::new(Context::for_test().config(config).build());
     instance.seed_session("{}").unwrap();
     let mut call = |name: &str| instance.call_tool(name, r#"{"message":"añb","more":1}"#);
@@ -137,6 +144,97 @@ fn the_echo_of_openenv_has_two_tools_and_no_rewards() {
     let missing = instance.call_tool("echo_message", "{}").unwrap_err();
     assert!(matches!(missing, Failure::Refused(refuse) if refuse.detail()[0]["type"] == "missing"));
     assert_eq!(reward(&mut instance), Ok(0.0));
+}
+
+#[test]
+fn the_maze_of_openenv_sums_the_rewards_of_its_moves() {
+    let config = json!({"env_class": MAZE, "action_class": "maze_env.models.MazeAction", "is_mcp": false});
+    let mut instance = Instance::<OpenEnv>::new(Context::for_test().config(config).build());
+    instance.seed_session("{}").unwrap();
+    let refused = instance.call_tool("step", r#"{"action":"up"}"#).unwrap();
+    let text = "action: Input should be a valid integer, unable to parse string as an integer";
+    assert_eq!(refused, json!({"error": text, "result": null}).to_string());
+    // A wall above, then right, right, and on along the only way.
+    for action in [0, 3, 3, 1, 1, 2, 2, 1, 1, 3, 3, 3, 3, 3, 1, 1, 1, 3, 3] {
+        instance.call_tool("step", &json!({"action": action}).to_string()).unwrap();
+    }
+    let over = instance.call_tool("step", r#"{"action":0}"#).unwrap();
+    assert_eq!(over, r#"{"error":"Episode has ended.","result":null}"#);
+    let total = reward(&mut instance).unwrap();
+    assert!((total - (10.0 - 0.75 - 17.0 * 0.05)).abs() < 1e-9, "{total}");
+}
+
+/// An instance that plays over HTTP, and the requests that were sent: path and body.
+fn over_http(config: Value, replies: &[(u16, &str)]) -> (Instance<OpenEnv>, Rc<RefCell<Vec<String>>>) {
+    let replies: RefCell<VecDeque<_>> =
+        replies.iter().map(|(status, body)| (*status, (*body).to_owned())).collect::<VecDeque<_>>().into();
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let notes = Rc::clone(&told);
+    let test = Context::for_test().config(config).http("old", move |request| {
+        notes.borrow_mut().push(format!("{} {}", request.path, String::from_utf8_lossy(&request.body)));
+        let next = replies.borrow_mut().pop_front();
+        let (status, body) = next.ok_or_else(|| NetworkFailure::Unavailable("nobody answers".to_owned()))?;
+        Ok(HttpReply { status, headers: Vec::new(), body: body.into_bytes() })
+    });
+    (Instance::new(test.build()), told)
+}
+
+#[test]
+fn an_episode_is_played_over_plain_requests() {
+    let config = json!({"endpoint": "old", "transport": "http", "path": "/env", "reset_kwargs": {"seed": 7}});
+    let refusal = r#"{"detail":[{"type":"missing","loc":["body","to"],"msg":"Field required"}]}"#;
+    let replies = [
+        (200, r#"{"observation":{"x":1},"reward":0.25,"done":false}"#),
+        (422, refusal),
+        (500, "Internal Server Error"),
+        (200, r#"{"observation":{"x":2},"reward":1,"done":true}"#),
+    ];
+    let (mut instance, told) = over_http(config, &replies);
+    instance.seed_session("{}").unwrap();
+    let mut step = |action: &str| instance.call_tool("step", action).unwrap();
+    assert_eq!(step("{}"), r#"{"error":"body.to: Field required","result":null}"#);
+    assert_eq!(step(r#"{"to":0}"#), r#"{"error":"unknown error","result":null}"#);
+    assert_eq!(step(r#"{"to":1}"#), r#"{"done":true,"reward":1.0,"metadata":{},"x":2}"#);
+    assert_eq!(reward(&mut instance), Ok(1.25));
+    assert_eq!(
+        *told.borrow(),
+        [
+            r#"/env/reset {"seed":7}"#,
+            r#"/env/step {"action":{}}"#,
+            r#"/env/step {"action":{"to":0}}"#,
+            r#"/env/step {"action":{"to":1}}"#,
+        ]
+    );
+}
+
+#[test]
+fn a_server_over_plain_requests_that_answers_otherwise_is_a_fault_and_no_reward() {
+    let begun = (200, r#"{"observation":{},"reward":1,"done":false}"#);
+    for reply in [Some((404, "{}")), Some((503, "")), Some((307, "")), Some((200, "[]")), Some((200, "<html>")), None] {
+        let replies: Vec<_> = [begun].into_iter().chain(reply).collect();
+        let (mut instance, _) = over_http(json!({"endpoint": "old", "transport": "http"}), &replies);
+        instance.seed_session("{}").unwrap();
+        assert!(matches!(instance.call_tool("step", "{}"), Err(Failure::Fault(_))), "{reply:?}");
+        assert!(matches!(reward(&mut instance), Err(Failure::Fault(_))), "{reply:?}");
+    }
+}
+
+/// OpenEnv 0.2 refuses an action that asks for the tools, and answers a message of MCP.
+#[test]
+fn tools_are_found_over_mcp_where_an_action_does_not_find_them() {
+    let refused = r#"{"type":"error","data":{"message":"Invalid message","errors":[{"loc":["type"],"msg":"no"}]}}"#;
+    let tool = r#"{"name":"say","inputSchema":{"properties":{"text":{"type":"string"}},"required":["text"]}}"#;
+    let listed = format!(r#"{{"type":"mcp","data":{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{tool}]}}}}}}"#);
+    let said =
+        r#"{"type":"observation","data":{"observation":{"result":"a","error":null},"reward":null,"done":false}}"#;
+    let (mut instance, told) = elsewhere(json!({"endpoint": "maze", "is_mcp": true}), &[BEGUN, refused, &listed, said]);
+    instance.seed_session("{}").unwrap();
+    assert!(matches!(instance.call_tool("say", "{}"), Err(Failure::Refused(refuse)) if refuse.status() == 422));
+    assert_eq!(instance.call_tool("say", r#"{"text":"a"}"#).unwrap(), r#"{"result":"a","error":null}"#);
+    assert!(told.borrow()[3].contains(r#""method":"tools/list""#));
+    let nothing = r#"{"type":"mcp","data":{"jsonrpc":"2.0","id":1,"error":{"code":-32603}}}"#;
+    let (mut instance, _) = elsewhere(json!({"endpoint": "maze", "is_mcp": true}), &[BEGUN, refused, nothing]);
+    assert!(matches!(instance.seed_session("{}"), Err(Failure::Fault(_))));
 }
 
 /// Whatever comes from either side, nothing panics.
@@ -159,5 +257,11 @@ fn no_message_makes_it_panic() {
         let mut peer = Peer::new(Example::Tools);
         peer.answer(&answer);
         peer.answer(&answer.replace("observation", "step"));
+        let mut maze = Peer::new(Example::MazeWalk);
+        maze.answer(&answer.replace("observation", "step"));
+        let (mut instance, _) =
+            over_http(json!({"endpoint": "old", "transport": "http"}), &[(200, &answer), (200, &answer)]);
+        let outcomes = (instance.seed_session("{}"), instance.call_tool("step", &answer), reward(&mut instance));
+        assert!(!matches!(&outcomes.2, Err(Failure::Rejected(_))), "{outcomes:?}");
     }
 }

@@ -18,7 +18,9 @@ impl Tool {
     pub(crate) fn all(list: &[Value]) -> Vec<Self> {
         let tool = |tool: &Value| {
             let name = tool.get("name")?.as_str()?.to_owned();
-            Some(Self { name, schema: tool.get("input_schema").cloned().unwrap_or_default() })
+            // MCP's own spelling is the second.
+            let schema = tool.get("input_schema").or_else(|| tool.get("inputSchema"));
+            Some(Self { name, schema: schema.cloned().unwrap_or_default() })
         };
         list.iter().filter_map(tool).collect()
     }
@@ -65,7 +67,7 @@ impl Tool {
 
 /// A value of a JSON type as pydantic takes it, or the kind of the error and what it should be. Types that are unknown are
 /// texts.
-fn typed(name: &str, value: &Value) -> Result<Value, (&'static str, &'static str)> {
+pub(crate) fn typed(name: &str, value: &Value) -> Result<Value, (&'static str, &'static str)> {
     let keep = |fits: bool, kind, wanted| if fits { Ok(value.clone()) } else { Err((kind, wanted)) };
     match (name, value) {
         ("integer", Value::Number(number)) => match number.as_f64().filter(|_| !number.is_i64() && !number.is_u64()) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 import random
+import re
 from pathlib import Path
 
 import absent
@@ -9,6 +10,7 @@ import generate
 import pytest
 import small_numpy
 from gym_host_sdk import Fault, Instance, Refuse, Response, cases, malformed
+from reasoning_gym.utils import extract_answer
 
 FOLDER = Path(__file__).parent.parent
 ROW = {"question": "Q", "answer": "12", "metadata": {"source_dataset": "gcd"}}
@@ -16,6 +18,27 @@ ROW = {"question": "Q", "answer": "12", "metadata": {"source_dataset": "gcd"}}
 
 def test_every_case_has_the_outcome_it_states():
     cases.check(app.ReasoningGym, FOLDER)
+
+
+def test_the_answer_is_what_the_patterns_of_the_library_find():
+    boxed = re.compile(r"\\boxed\{([^}]+)\}")
+    pieces = ["<answer>", "</answer>", "\\boxed{", "}", "{", " ", "\n", "\u00a0", "a", "12", "<answer", "answer>", "</", "\\"]
+    rng = random.Random(7)
+    for _ in range(20_000):
+        text = "".join(rng.choices(pieces, k=rng.randrange(9)))
+        expected = extract_answer(text, tag_name="answer")
+        if expected is None:
+            box = boxed.search(text)
+            expected = box.group(1).strip() if box else text.strip()
+        assert app.extracted(text) == expected, text
+
+
+def test_openings_without_an_end_take_no_time_by_their_square():
+    # With patterns each of these would take hours.
+    for opening in ("<answer>", "\\boxed{"):
+        assert app.extracted(opening * 1_000_000) == opening * 1_000_000
+    assert app.extracted("<answer>" * 1_000_000 + "7</answer>").endswith("<answer>7")
+    assert app.extracted("\\boxed{}" * 1_000_000 + "\\boxed{7}") == "7"
 
 
 def test_rows_follow_from_the_seed_and_can_be_asked_for_in_parts():

@@ -111,7 +111,9 @@ impl Endpoints {
         let pool = PoolSettings::default();
         let mut client = reqwest::Client::builder()
             .connect_timeout(pool.connect_timeout)
-            .pool_idle_timeout(pool.idle_timeout)
+            // A connection for each request: nothing is sent twice, so one that the other side is about to close (as
+            // some do after an error of theirs) would be a fault.
+            .pool_max_idle_per_host(0)
             .tcp_keepalive(Duration::from_secs(60))
             .tcp_nodelay(true)
             .http1_only()

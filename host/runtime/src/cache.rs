@@ -16,7 +16,10 @@ use std::{
 
 use rustix::fs::{Mode, OFlags, open};
 
-use crate::code::{Code, CodeWriter};
+use crate::{
+    code::{Code, CodeWriter},
+    source::READ_AT_ONCE,
+};
 
 const MAGIC: &[u8; 8] = b"gymcode1";
 const HEADER_BYTES: usize = 8 + 32 + 8;
@@ -119,7 +122,7 @@ impl Disk {
 
         let mut expected = self.mac(key, length);
         let mut code = CodeWriter::new();
-        let mut buffer = vec![0; 1 << 20];
+        let mut buffer = vec![0; READ_AT_ONCE];
         let mut source = Read::by_ref(&mut file).take(length);
         let mut copied = 0;
         loop {

@@ -32,6 +32,7 @@ mod process;
 mod programs;
 mod runtime;
 mod seeded;
+mod source;
 mod state;
 mod stats;
 mod turns;

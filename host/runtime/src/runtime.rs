@@ -37,6 +37,7 @@ use crate::{
     log::{LogSink, TracingLog},
     models::{ModelDirectory, StaticModels},
     programs::{self, Runner, RunnerRequest, Runners},
+    source::Source,
     state::{Settings, State},
     stats::{Counters, RuntimeStats},
     turns::Seats,
@@ -252,12 +253,6 @@ pub struct Runtime {
     this: Weak<Runtime>,
 }
 
-/// A component that was read.
-struct Source {
-    bytes: Vec<u8>,
-    digest: blake3::Hash,
-}
-
 impl Runtime {
     /// Starts the small engine. Call it in a tokio runtime whose threads will run the environments.
     pub fn new(options: RuntimeOptions) -> Result<Arc<Self>, RuntimeError> {
@@ -400,16 +395,7 @@ impl Runtime {
     async fn read(&self, path: &Path) -> Result<Source, LoadError> {
         let most = self.options.compile_limits.component_bytes;
         let file = path.to_owned();
-        let read = move || {
-            let size = std::fs::metadata(&file)?.len();
-            if size > most {
-                return Err(io::Error::other(format!("it has {size} bytes, {most} are accepted")));
-            }
-            let bytes = std::fs::read(&file)?;
-            let digest = blake3::hash(&bytes);
-            Ok(Source { bytes, digest })
-        };
-        spawn_blocking(read)
+        spawn_blocking(move || Source::read(&file, most))
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
             .map_err(|source| LoadError::Component { path: path.to_owned(), source })
@@ -422,7 +408,7 @@ impl Runtime {
         source: &Arc<Source>,
         limits: &Limits,
     ) -> Result<(Profile, Machine, Arc<Component>), LoadError> {
-        let mut profile = match Profile::choose(limits, source.bytes.len()) {
+        let mut profile = match Profile::choose(limits, source.length) {
             Profile::Heavy => Profile::Heavy,
             Profile::Small | Profile::Dense => self.pooled,
         };
@@ -521,12 +507,12 @@ impl Runtime {
         profile: Profile,
     ) -> Result<Component, LoadError> {
         let failed = |source| LoadError::Compile { path: path.to_owned(), source };
+        let bytes = source.bytes(path.to_owned()).await;
+        let bytes = bytes.map_err(|source| LoadError::Component { path: path.to_owned(), source })?;
         let code = {
             let _one_at_a_time = self.compiling.lock().await;
             tracing::info!(component = %path.display(), engine = profile.name(), "compiling");
-            compile(&self.options.compiler, &self.options.compile_limits, profile, &source.bytes)
-                .await
-                .map_err(failed)?
+            compile(&self.options.compiler, &self.options.compile_limits, profile, &bytes).await.map_err(failed)?
         };
         let (cache, engine) = (self.cache.clone(), machine.engine.clone());
         let load = move || {

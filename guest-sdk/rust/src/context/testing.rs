@@ -13,13 +13,16 @@ use serde_json::{Value, json};
 use super::{Context, Host, Level};
 use crate::{
     failure::ModelFailure,
-    network::{Channel, ChannelEnd, NetworkFailure},
+    network::{Channel, ChannelEnd, HttpReply, HttpRequest, NetworkFailure},
     program::{Process, Program, Run, RunFailure},
     response::Response,
 };
 
 /// Makes the other end of a channel.
 type OpenEnd = dyn Fn(&str) -> Result<Box<dyn ChannelEnd>, NetworkFailure>;
+
+/// Answers requests.
+type AnswerHttp = dyn Fn(HttpRequest) -> Result<HttpReply, NetworkFailure>;
 
 /// Describes a context for tests; [`build`](Self::build) makes it.
 ///
@@ -49,6 +52,7 @@ pub struct TestContext {
     folder: Option<PathBuf>,
     python: Option<PathBuf>,
     channels: BTreeMap<String, Rc<OpenEnd>>,
+    http: BTreeMap<String, Rc<AnswerHttp>>,
     notes: Rc<RefCell<Notes>>,
 }
 
@@ -70,6 +74,7 @@ impl Default for TestContext {
             folder: None,
             python: None,
             channels: BTreeMap::new(),
+            http: BTreeMap::new(),
             notes: Rc::default(),
         }
     }
@@ -128,6 +133,16 @@ impl TestContext {
         open: impl Fn(&str) -> Result<Box<dyn ChannelEnd>, NetworkFailure> + 'static,
     ) -> Self {
         self.channels.insert(name.to_owned(), Rc::new(open));
+        self
+    }
+
+    /// Lets the environment send requests to an endpoint; `answer` answers each.
+    pub fn http(
+        mut self,
+        name: &str,
+        answer: impl Fn(HttpRequest) -> Result<HttpReply, NetworkFailure> + 'static,
+    ) -> Self {
+        self.http.insert(name.to_owned(), Rc::new(answer));
         self
     }
 
@@ -211,6 +226,12 @@ impl Host for TestHost {
         }
         let folder = self.test.folder.as_ref().ok_or("there is no such file")?;
         std::fs::read(folder.join(path)).map_err(|error| error.to_string())
+    }
+
+    fn exchange(&self, endpoint: &str, request: HttpRequest) -> Result<HttpReply, NetworkFailure> {
+        let answer = self.test.http.get(endpoint);
+        let unknown = || NetworkFailure::UnknownEndpoint(format!("the configuration grants no endpoint `{endpoint}`"));
+        answer.ok_or_else(unknown)?(request)
     }
 
     fn channel(&self, endpoint: &str, path: &str) -> Result<Channel, NetworkFailure> {

@@ -49,6 +49,27 @@ async fn a_request_goes_to_the_granted_address_with_its_headers() {
 }
 
 #[tokio::test]
+async fn every_request_has_a_connection_of_its_own() {
+    let (listener, url) = listener().await;
+    let endpoints = Endpoints::from_json(&json!({"env": url})).unwrap();
+    let server = tokio::spawn(async move {
+        // The first connection stays open, as one to be used again would.
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1_024];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 2\r\n\r\nno").await.unwrap();
+            held.push(stream);
+        }
+    });
+    for _ in 0..2 {
+        assert_eq!(endpoints.exchange("env", get("/step"), 1_000).await.unwrap().status, 500);
+    }
+    server.await.unwrap();
+}
+
+#[tokio::test]
 async fn nothing_else_can_be_reached() {
     let endpoints = Endpoints::from_json(&json!({"env": "http://127.0.0.1:1/base"})).unwrap();
     let unknown = endpoints.exchange("other", get("/"), 100).await.unwrap_err();
