@@ -120,9 +120,11 @@ impl Client {
             },
             // What the environment says of an action: that it is none, or that it failed.
             400 | 422 | 500 => {
-                let reply = value().unwrap_or_default();
-                let detail = reply.get("detail");
-                Ok(Err(refusal(detail.filter(|detail| detail.is_string()), detail)))
+                let body = value().unwrap_or_default();
+                Ok(Err(match body.get("detail") {
+                    Some(detail) => refusal(Some(detail), Some(detail)),
+                    None => format!("the environment answered with the status {}", reply.status),
+                }))
             }
             status => Err(Fault::new(format!("the environment elsewhere answered `{route}` with the status {status}"))),
         }

@@ -193,7 +193,7 @@ fn an_episode_is_played_over_plain_requests() {
     instance.seed_session("{}").unwrap();
     let mut step = |action: &str| instance.call_tool("step", action).unwrap();
     assert_eq!(step("{}"), r#"{"error":"body.to: Field required","result":null}"#);
-    assert_eq!(step(r#"{"to":0}"#), r#"{"error":"unknown error","result":null}"#);
+    assert_eq!(step(r#"{"to":0}"#), r#"{"error":"the environment answered with the status 500","result":null}"#);
     assert_eq!(step(r#"{"to":1}"#), r#"{"done":true,"reward":1.0,"metadata":{},"x":2}"#);
     assert_eq!(reward(&mut instance), Ok(1.25));
     assert_eq!(

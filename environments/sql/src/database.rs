@@ -13,7 +13,10 @@ use rusqlite::{
     limits::Limit,
 };
 
-use crate::table::{Cell, Table};
+use crate::{
+    functions,
+    table::{Cell, Table},
+};
 
 /// After how many instructions of SQLite's virtual machine the budget is looked at.
 const STRIDE: i32 = 1_000;
@@ -94,6 +97,7 @@ impl Database {
         ] {
             connection.set_limit(limit, value)?;
         }
+        functions::install(connection, Arc::clone(&self.steps_left), MAX_LENGTH.unsigned_abs() as usize)?;
         let left = Arc::clone(&self.steps_left);
         connection.progress_handler(
             STRIDE,

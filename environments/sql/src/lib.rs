@@ -8,6 +8,7 @@ use serde_json::Value;
 mod answer;
 mod compare;
 mod database;
+mod functions;
 mod table;
 
 use compare::{ColumnOrder, Rules, same};

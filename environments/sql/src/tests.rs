@@ -60,6 +60,25 @@ fn a_query_is_bounded_in_every_way() {
     }
 }
 
+/// With SQLite's own functions one row of each would take minutes, without an instruction at which to stop.
+#[test]
+fn searching_long_values_is_counted() {
+    let config = json!({"max_steps": 200_000});
+    let mut instance = Instance::<Sql>::new(Context::for_test().config(config).build());
+    instance.seed_session(r#"{"db_script": ""}"#).unwrap();
+    for call in [
+        "instr(zeroblob(900000), zeroblob(400000) || i)",
+        "replace(zeroblob(900000), zeroblob(400000) || i, '')",
+        "trim(zeroblob(900000) || i, replace(hex(zeroblob(90000)), '0', 'é') || i)",
+    ] {
+        let query =
+            format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max({call}) FROM n");
+        let result = instance.call_tool("run_query", &json!({"query": query}).to_string());
+        let Err(Failure::Rejected(reject)) = result else { panic!("{query}: {result:?}") };
+        assert!(format!("{reject:?}").contains("more than 200000 steps"), "{query}: {reject:?}");
+    }
+}
+
 #[test]
 fn long_values_are_cut_for_the_model_only() {
     let mut instance = instance();
