@@ -111,10 +111,13 @@ impl Shared {
         }
         let Some(other) = self.text(context, 2)? else { return Ok(None) };
         let places: Vec<usize> = memmem::find_iter(&text, &*wanted).collect();
-        let length = text.len() + places.len() * other.len() - places.len() * wanted.len();
-        if length > self.most {
+        // `usize` has 32 bits in the component.
+        let (count, grown) = (places.len() as u64, other.len() as u64);
+        let length = text.len() as u64 + count * grown - count * wanted.len() as u64;
+        if length > self.most as u64 {
             return Err(Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_TOOBIG), None));
         }
+        let length = length as usize;
         self.charge(length)?;
         let mut result = Vec::with_capacity(length);
         let mut from = 0;
