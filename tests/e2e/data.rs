@@ -105,6 +105,58 @@ fn missing_datasets_are_named_before_any_work() {
     assert!(!folder.path().join("out").exists());
 }
 
+const TASKSET: &str = "\
+head_server: {host: 127.0.0.1, port: 0}
+policy_model:
+  responses_api_models:
+    scripted_model: {entrypoint: app.py, script: [{attempts: [[{text: 'Answer: B'}]]}]}
+mcqa:
+  resources_servers:
+    mcqa:
+      entrypoint: app.py
+      domain: knowledge
+      grading_mode: lenient_answer_colon
+      datasets:
+      - {name: one, type: example, jsonl_fpath: one.jsonl, taskset: letters}
+environment_server_routes: {letters: letters_environment}
+letters_environment:
+  environment_servers:
+    single_agent_turn:
+      entrypoint: app.py
+      cleanup_timeout_seconds: 5
+      resources_server: {type: resources_servers, name: mcqa}
+      agent_server: {type: responses_api_agents, name: second}
+";
+
+#[test]
+fn rows_of_a_taskset_are_prepared_as_tasks_and_run_by_the_agent_of_its_route() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = "{entrypoint: app.py, resources_server: {type: resources_servers, name: mcqa}, \
+                 model_server: {type: responses_api_models, name: policy_model}}";
+    let agents: String = ["first", "second"]
+        .map(|name| format!("{name}: {{responses_api_agents: {{simple_agent: {agent}}}}}\n"))
+        .concat();
+    std::fs::write(folder.path().join("config.yaml"), TASKSET.to_owned() + &agents).unwrap();
+    let row = json!({"responses_create_params": {"input": "A or B?"}, "options": [{"A": "no"}, {"B": "yes"}],
+        "expected_answer": "B", "uuid": "x"});
+    std::fs::write(folder.path().join("one.jsonl"), format!("{row}\n")).unwrap();
+    let done = |arguments: &[&str]| {
+        let ended = run(gym_host(folder.path()).args(arguments).args(["--config", "config.yaml"]));
+        assert!(ended.status.success(), "{}", ended.stderr);
+    };
+    done(&["data", "prepare", "--mode", "example_validation", "-o", "out"]);
+    let tasks = rows(&folder.path().join("out/example.jsonl"));
+    assert_eq!(tasks, [json!({"task_id": {"taskset": "letters", "task_id": "0"}, "task_input": row})]);
+    // Without a route nobody would know which of the two agents it is for.
+    done(&["eval", "-i", "out/example.jsonl", "-o", "rollouts.jsonl"]);
+    let rollouts = rows(&folder.path().join("rollouts.jsonl"));
+    assert_eq!(rollouts[0]["agent_ref"]["name"], "second", "{}", rollouts[0]);
+    assert_eq!((rollouts.len(), &rollouts[0]["reward"]), (1, &json!(1.0)));
+    // The rows of the configuration go the same way.
+    done(&["eval", "--split", "example", "-o", "again.jsonl"]);
+    assert_eq!(rows(&folder.path().join("again.jsonl"))[0]["agent_ref"]["name"], "second");
+}
+
 /// Rows of `reasoning_gym`, to a file.
 fn generate(folder: &Path, more: &[&str]) -> gym_tests::Ended {
     run(gym_host(folder).args(["data", "generate", "reasoning_gym"]).args(more))

@@ -51,6 +51,13 @@ pub(crate) fn agents_of_sources(settings: &Settings) -> BTreeMap<String, String>
     only.chain(agents().map(|agent| (agent.name.to_string(), agent.name.to_string()))).collect()
 }
 
+/// Which agent works on the tasks of which set: the one behind the environment server that the set is routed to.
+pub(crate) fn agents_of_tasksets(settings: &Settings) -> BTreeMap<String, String> {
+    let agent_of = |environment: &str| settings.server(environment)?.reference("agent_server");
+    let routes = settings.environment_server_routes.iter();
+    routes.filter_map(|(set, to)| Some((set.clone(), agent_of(to.as_str())?.name.to_string()))).collect()
+}
+
 /// All errors of a pass as one failure.
 pub(crate) fn failure(errors: &ConfigErrors) -> Failure {
     let text = chain(errors);

@@ -23,6 +23,8 @@ pub(crate) struct HeadDispatch {
     agents: BTreeMap<String, String>,
     /// The agent of each resources server that only one agent uses.
     sources: BTreeMap<String, String>,
+    /// The agent behind the environment server of each set of tasks.
+    tasksets: BTreeMap<String, String>,
 }
 
 impl HeadDispatch {
@@ -34,7 +36,8 @@ impl HeadDispatch {
         let config = read_yaml(&yaml, &Source::EnvironmentVariable("the head server's answer".into()))
             .map_err(|errors| wrong_answer(head, &chain(&errors)))?;
         let head = head.trim_end_matches('/').to_owned();
-        Ok(Self { client, head, agents: addresses(&config), sources: sources(&config) })
+        let (agents, sources) = (addresses(&config), sources(&config));
+        Ok(Self { client, head, agents, sources, tasksets: tasksets(&config) })
     }
 
     /// What rollouts record of how they were made, by agent. Only our own servers tell; from others there is nothing.
@@ -109,6 +112,19 @@ fn sources(config: &Node) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The agent behind the environment server of each set of tasks.
+fn tasksets(config: &Node) -> BTreeMap<String, String> {
+    let json = |name: &str| config.child(name)?.to_json().ok();
+    let agent_of = |environment: &Value| {
+        let environment = json(environment.as_str()?)?;
+        let kind = environment.get(ServerKind::EnvironmentServers.key())?.as_object()?;
+        Some(kind.values().next()?.pointer("/agent_server/name")?.as_str()?.to_owned())
+    };
+    let routes = json("environment_server_routes").unwrap_or_default();
+    let routes = routes.as_object().into_iter().flatten();
+    routes.filter_map(|(set, to)| Some((set.clone(), agent_of(to)?))).collect()
+}
+
 /// Host and port of every agent in a configuration as head servers give it.
 fn addresses(config: &Node) -> BTreeMap<String, String> {
     let mut agents = BTreeMap::new();
@@ -137,6 +153,10 @@ impl Dispatch for HeadDispatch {
 
     fn agent_of_source(&self, source: &str) -> Option<String> {
         self.sources.get(source).cloned().or_else(|| self.knows(source).then(|| source.to_owned()))
+    }
+
+    fn agent_of_taskset(&self, taskset: &str) -> Option<String> {
+        self.tasksets.get(taskset).cloned()
     }
 
     async fn run(&self, agent: &str, row: Bytes) -> Result<Reply, Fault> {

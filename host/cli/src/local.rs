@@ -60,7 +60,8 @@ impl Local {
         }
         let provenance = provenance(&settings, &deployment);
         let sources = configuration::agents_of_sources(&settings);
-        let agents = AgentDispatch::new(deployment.agents.into_values()).with_sources(sources);
+        let tasksets = configuration::agents_of_tasksets(&settings);
+        let agents = AgentDispatch::new(deployment.agents.into_values()).with_sources(sources).with_tasksets(tasksets);
         Ok(Self {
             settings,
             dispatch: Arc::new(agents),

@@ -6,4 +6,5 @@ pub mod metrics;
 pub mod prepare;
 pub mod prompt;
 mod python_json;
+pub mod task;
 pub mod tokens;

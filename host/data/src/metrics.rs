@@ -241,3 +241,5 @@ fn count_distinct(values: impl Iterator<Item = i64>) -> usize {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

@@ -213,29 +213,32 @@ pub fn prepare(
         let Some(first) = of_kind.peek().copied() else { continue };
         let mut all = Accumulated::default();
         outputs.begin_kind(*kind)?;
+        let before = prepared.rows;
         for dataset in of_kind {
             observer(PrepareEvent::Dataset(dataset));
             outputs.begin_dataset(dataset)?;
-            let one = pipeline::run(dataset, preparation, &mut outputs, &mut prepared, observer)?;
+            let first = prepared.rows - before;
+            let one = pipeline::run(dataset, preparation, &mut outputs, &mut prepared, first, observer)?;
             if one.examples() == 0 && prepared.invalid_rows == 0 {
                 return Err(PrepareError::Empty { path: dataset.path.display().to_string() });
             }
             all.merge(&one);
             if let Some(counter) = &preparation.tokens {
                 let path = dataset.beside("_token_metrics.json");
-                outputs.metrics(Metrics { path, content: dataset.token_metrics(&one, counter) });
+                outputs.metrics(Metrics { path, content: dataset.token_metrics(&one, counter), keep: true });
             }
             outputs.end_dataset(Metrics {
                 path: dataset.beside("_metrics.json"),
                 content: dataset.metrics(&one, false),
+                keep: true,
             })?;
         }
         if let Some(counter) = &preparation.tokens {
             let path = preparation.output.join(format!("{}_token_metrics.json", kind.as_str()));
-            outputs.metrics(Metrics { path, content: first.token_metrics(&all, counter) });
+            outputs.metrics(Metrics { path, content: first.token_metrics(&all, counter), keep: false });
         }
         let path = preparation.output.join(format!("{}_metrics.json", kind.as_str()));
-        let file = outputs.end_kind(Metrics { path, content: first.metrics(&all, true) })?;
+        let file = outputs.end_kind(Metrics { path, content: first.metrics(&all, true), keep: false })?;
         prepared.files.insert(*kind, file);
     }
     if prepared.invalid_rows > 0 && !preparation.keep_invalid_rows {

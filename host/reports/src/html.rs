@@ -80,7 +80,8 @@ pub fn html(profile: &Profile, source: &str) -> String {
         escaped(source),
         profile.rows,
         note(profile.twice, "passed over because their rollout was there already"),
-        note(profile.without_key, "without `_ng_task_index` and `_ng_rollout_index`"),
+        note(profile.without_key, "passed over because they name no task and have no prompt")
+            + &note(profile.by_prompt, "without `_ng_task_index`: those with the same prompt are one task"),
         cards("tasks", &TASK_COLUMNS, 12),
         cards("tools", &TOOL_COLUMNS, 0),
     );

@@ -5,6 +5,7 @@
 //! Rewards that are no measurements are counted and otherwise left out.
 
 mod bands;
+mod content;
 mod html;
 mod plot;
 mod profile;

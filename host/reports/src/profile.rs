@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Figures of tasks, agents, tools and lengths.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
@@ -151,8 +151,13 @@ pub struct Profile {
     pub rows: u64,
     /// Rows that were passed over because their rollout was there already.
     pub twice: u64,
-    /// Rows without `_ng_task_index` and `_ng_rollout_index`.
+    /// Rows that were passed over because they have neither `_ng_task_index` nor a prompt.
     pub without_key: u64,
+    /// Rows without `_ng_task_index`: those with the same prompt count as one task, numbered after the others.
+    pub by_prompt: u64,
+    /// The tasks of these prompts, by digest.
+    #[serde(skip)]
+    pub(crate) prompts: HashMap<u128, u64>,
     /// Where bands begin and end.
     pub bands: Bands,
     /// All agents together, then each if there are several.
@@ -168,6 +173,10 @@ impl Profile {
         for rollout in &reader.rollouts {
             by_task.entry((&rollout.agent, rollout.task)).or_default().push(rollout);
         }
+        let next = reader.rollouts.iter().map(|rollout| rollout.task.saturating_add(1)).max().unwrap_or(0);
+        for rollout in &reader.by_prompt {
+            by_task.entry((&rollout.agent, next + rollout.task)).or_default().push(rollout);
+        }
         let tasks: Vec<TaskProfile> =
             by_task.iter().map(|((agent, number), rollouts)| task(agent, *number, rollouts, bands)).collect();
         let mut names: Vec<&str> = by_task.keys().map(|(agent, _)| *agent).collect();
@@ -177,7 +186,16 @@ impl Profile {
             agents.push(agent("all agents", &by_task, &tasks, |_| true));
         }
         agents.extend(names.iter().map(|name| agent(name, &by_task, &tasks, |other| other == *name)));
-        Self { rows: reader.rows, twice: reader.twice, without_key: reader.without_key, bands, agents, tasks }
+        Self {
+            rows: reader.rows,
+            twice: reader.twice,
+            without_key: reader.without_key,
+            by_prompt: reader.by_prompt.len() as u64,
+            prompts: reader.prompts.iter().map(|(prompt, task)| (*prompt, next + task)).collect(),
+            bands,
+            agents,
+            tasks,
+        }
     }
 }
 
@@ -357,12 +375,15 @@ fn histogram(values: &[f64]) -> Vec<(f64, u64)> {
     const GROUPS: usize = 20;
     let low = values.iter().copied().fold(0.0, f64::min);
     let high = values.iter().copied().fold(1.0, f64::max);
-    let width = (high - low) / GROUPS as f64;
-    let mut groups: Vec<(f64, u64)> = (0..GROUPS).map(|index| (low + width * index as f64, 0)).collect();
+    // Multiplied first and divided then, so that 0.15 is 3/20 to both.
+    let count = GROUPS as f64;
+    let mut groups: Vec<(f64, u64)> = (0..GROUPS).map(|index| (low + (high - low) * index as f64 / count, 0)).collect();
     for value in values {
         // The highest value belongs to the last group.
-        let index = (((value - low) / width) as usize).min(GROUPS - 1);
-        groups[index].1 += 1;
+        let index = (((value - low) * count / (high - low)) as usize).min(GROUPS - 1);
+        // Where rounding puts the value below the edge that it is on.
+        let is_next = groups.get(index + 1).is_some_and(|next| *value >= next.0);
+        groups[index + usize::from(is_next)].1 += 1;
     }
     groups
 }
@@ -439,6 +460,56 @@ pub(crate) mod tests {
             let groups = by_calls(&[(&rollout, 0.0)]);
             assert_eq!((groups[0].from, groups[0].to), (from, to), "{calls}");
         }
+    }
+
+    #[test]
+    fn a_reward_at_the_edge_of_a_group_begins_it() {
+        for step in 0..20_u32 {
+            let value = f64::from(step) / 20.0;
+            let groups = histogram(&[value]);
+            assert_eq!(groups[step as usize], (value, 1));
+        }
+        let at = |value: f64| histogram(&[value]).iter().position(|(_, count)| *count > 0);
+        assert_eq!((at(1.0), at(0.999_999), at(0.049_999), at(-0.0)), (Some(19), Some(19), Some(0), Some(0)));
+        // Other values widen it: from -1 to 1 groups are 0.1 wide, from 0 to 4 they are 0.2 wide.
+        let wide = histogram(&[-1.0, -0.9, 1.0, 0.0]);
+        assert_eq!([wide[0].1, wide[1].1, wide[10].1, wide[19].1], [1, 1, 1, 1]);
+        assert_eq!(histogram(&[4.0, 3.8, 0.2]).iter().map(|(_, count)| *count).sum::<u64>(), 3);
+        assert_eq!((histogram(&[4.0, 3.8])[19], histogram(&[0.2, 4.0])[1]), ((3.8, 2), (0.2, 1)));
+    }
+
+    #[test]
+    fn rollouts_without_numbers_are_of_the_task_of_their_prompt() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.jsonl");
+        let row = |prompt: &str, reward: f64, rest: &str| {
+            format!("{{\"responses_create_params\":{{\"input\":\"{prompt}\"}},\"reward\":{reward:?}{rest}}}\n")
+        };
+        let rows = [
+            row("a", 1.0, ""),
+            row("b", 0.0, ""),
+            row("a", 0.0, ""),
+            row("c", 1.0, ",\"_ng_task_index\":4"),
+            row("c", 0.0, ",\"_ng_task_index\":4"),
+            "{\"reward\":1.0}\n".to_owned(),
+        ];
+        std::fs::write(&path, rows.concat()).unwrap();
+        let mut reader = Reader::default();
+        reader.read(&path).unwrap();
+        let profile = Profile::new(&reader, Bands::default());
+        let tasks: Vec<_> = profile.tasks.iter().map(|task| (task.task, task.rollouts, task.mean)).collect();
+        assert_eq!(tasks, [(4, 2, Some(0.5)), (5, 2, Some(0.5)), (6, 1, Some(0.0))]);
+        assert_eq!((profile.rows, profile.by_prompt, profile.without_key, profile.twice), (6, 3, 1, 0));
+
+        // The rows that were run need not have numbers either.
+        let (inputs, output) = (folder.path().join("in.jsonl"), folder.path().join("out.jsonl"));
+        let input = |prompt: &str| {
+            format!("{{\"responses_create_params\":{{\"input\":[{{\"role\":\"user\",\"content\":\"{prompt}\"}}]}}}}\n")
+        };
+        std::fs::write(&inputs, input("b") + &input("a") + &input("a") + &input("z")).unwrap();
+        let filter = crate::Filter { min_mean: Some(0.1), ..crate::Filter::default() };
+        assert_eq!(crate::write_subset(&profile, &filter, &inputs, &output).unwrap(), 1);
+        assert_eq!(std::fs::read_to_string(output).unwrap(), input("a"));
     }
 
     #[test]

@@ -2,12 +2,14 @@
 //! What a profile looks at in one rollout.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     path::Path,
 };
 
 use gym_data::jsonl::{BlankLines, JsonlError, Reader as Rows};
 use gym_protocol::{Members, Raw, scan};
+
+use crate::content::of_prompt;
 
 /// One rollout, small.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,20 +40,32 @@ pub struct Reader {
     pub(crate) rows: u64,
     pub(crate) twice: u64,
     pub(crate) without_key: u64,
+    /// Rollouts that name no task; they have the number of their prompt.
+    pub(crate) by_prompt: Vec<Rollout>,
+    pub(crate) prompts: HashMap<u128, u64>,
 }
 
 impl Reader {
-    /// Reads a file. A rollout that was read before is counted and passed over.
+    /// Reads a file. A rollout that was read before is counted and passed over. Rollouts without `_ng_task_index`, as
+    /// older ones of NeMo Gym are, are of the same task if they have the same prompt; without `_ng_rollout_index` each
+    /// is one of its own.
     pub fn read(&mut self, path: &Path) -> Result<(), JsonlError> {
         let mut rows = Rows::open(path)?.blank_lines(BlankLines::Skipped);
         while let Some(row) = rows.next_row()? {
             self.rows += 1;
             let number = |name: &str| row.members.get(name).and_then(|value| value.read::<u64>().ok());
-            let (Some(task), Some(repeat)) = (number("_ng_task_index"), number("_ng_rollout_index")) else {
-                self.without_key += 1;
+            let Some(task) = number("_ng_task_index") else {
+                match of_prompt(&row.members) {
+                    Some(prompt) => {
+                        let next = self.prompts.len() as u64;
+                        let task = *self.prompts.entry(prompt).or_insert(next);
+                        self.by_prompt.push(rollout(task, &row.members));
+                    }
+                    None => self.without_key += 1,
+                }
                 continue;
             };
-            if !self.seen.insert((task, repeat)) {
+            if number("_ng_rollout_index").is_some_and(|repeat| !self.seen.insert((task, repeat))) {
                 self.twice += 1;
                 continue;
             }

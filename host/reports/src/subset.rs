@@ -12,6 +12,7 @@ use gym_data::jsonl::{JsonlError, Reader};
 
 use crate::{
     bands::Band,
+    content::of_prompt,
     profile::{Profile, TaskProfile},
 };
 
@@ -86,7 +87,10 @@ pub fn write_subset(profile: &Profile, filter: &Filter, inputs: &Path, output: &
         let mut file = BufWriter::new(File::create(&partial).map_err(problem)?);
         let mut rows = 0;
         while let Some(mut row) = reader.next_row()? {
-            let task = row.members.get("_ng_task_index").and_then(|task| task.read::<u64>().ok());
+            let task = match row.members.get("_ng_task_index") {
+                Some(task) => task.read::<u64>().ok(),
+                None => of_prompt(&row.members).and_then(|prompt| profile.prompts.get(&prompt).copied()),
+            };
             if !task.is_some_and(|task| chosen.remove(&task)) {
                 continue;
             }

@@ -24,6 +24,11 @@ pub trait Dispatch: Send + Sync {
         self.knows(source).then(|| source.to_owned())
     }
 
+    /// The agent for the tasks of a set (`task_id.taskset`), if the configuration has a route for it.
+    fn agent_of_taskset(&self, _taskset: &str) -> Option<String> {
+        None
+    }
+
     /// `POST /run`.
     async fn run(&self, agent: &str, row: Bytes) -> Result<Reply, Fault>;
 
@@ -36,18 +41,25 @@ pub trait Dispatch: Send + Sync {
 pub struct AgentDispatch {
     agents: BTreeMap<String, Arc<dyn Agent>>,
     sources: BTreeMap<String, String>,
+    tasksets: BTreeMap<String, String>,
 }
 
 impl AgentDispatch {
     /// These agents, by their names.
     pub fn new(agents: impl IntoIterator<Item = Arc<dyn Agent>>) -> Self {
         let agents = agents.into_iter().map(|agent| (agent.name().to_string(), agent)).collect();
-        Self { agents, sources: BTreeMap::new() }
+        Self { agents, ..Self::default() }
     }
 
     /// Says which agents are for the datasets of which instances.
     pub fn with_sources(mut self, sources: BTreeMap<String, String>) -> Self {
         self.sources = sources;
+        self
+    }
+
+    /// Says which agents are for the tasks of which sets.
+    pub fn with_tasksets(mut self, tasksets: BTreeMap<String, String>) -> Self {
+        self.tasksets = tasksets;
         self
     }
 
@@ -68,6 +80,10 @@ impl Dispatch for AgentDispatch {
 
     fn agent_of_source(&self, source: &str) -> Option<String> {
         self.sources.get(source).cloned().or_else(|| self.knows(source).then(|| source.to_owned()))
+    }
+
+    fn agent_of_taskset(&self, taskset: &str) -> Option<String> {
+        self.tasksets.get(taskset).cloned()
     }
 
     async fn run(&self, agent: &str, row: Bytes) -> Result<Reply, Fault> {

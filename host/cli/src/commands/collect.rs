@@ -79,12 +79,14 @@ fn collate(settings: &Settings, split: &str, folder: &Path) -> Result<PathBuf, F
     let problem = |error: std::io::Error| of_file(format!("failed to write {}: {error}", path.display()), &error);
     let mut output = BufWriter::new(std::fs::File::create(&path).map_err(problem)?);
     let agents = configuration::agents_of_sources(settings);
+    let tasksets = configuration::agents_of_tasksets(settings);
     let mut found = false;
     for server in &settings.servers {
         for dataset in server.datasets.iter().filter(|dataset| dataset.kind.as_str() == split) {
             found = true;
             let agent = dataset.agent.as_ref().map(ToString::to_string);
-            let agent = agent.or_else(|| agents.get(server.name.as_str()).cloned());
+            let of_set = dataset.taskset.as_ref().and_then(|taskset| tasksets.get(taskset));
+            let agent = agent.or_else(|| of_set.or_else(|| agents.get(server.name.as_str())).cloned());
             let agent = agent.map(|name| Raw::from_value(&json!({"type": "responses_api_agents", "name": name})));
             let prompt = dataset.prompt_config.as_deref().map(|path| {
                 let found = settings.composed().roots().find(path);

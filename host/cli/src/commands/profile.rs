@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &ProfileArgs) -> CommandResult {
     let names: Vec<String> = inputs.rollouts.iter().map(|path| path.display().to_string()).collect();
     if profile.tasks.is_empty() {
         return Err(Failure::user(format!("{} has no rollouts", names.join(", ")))
-            .with_hint("rollouts are rows with `_ng_task_index` and `_ng_rollout_index`"));
+            .with_hint("rollouts are rows with `_ng_task_index`, or with the prompt that they answer"));
     }
     let json = serde_json::to_string_pretty(&profile).expect("plain data serialises") + "\n";
     let to_stdout = arguments.json.as_deref() == Some(Path::new("-"));
@@ -61,7 +61,9 @@ pub(crate) fn run(arguments: &ProfileArgs) -> CommandResult {
         })?;
         eprintln!("wrote    {} ({count} tasks of {})", output.display(), profile.tasks.len());
     }
-    if let ([rollouts], Some(rows), false) = (inputs.rollouts.as_slice(), &inputs.rows, arguments.no_gym_files) {
+    // NeMo Gym's files are made of numbered rollouts only.
+    let no_gym_files = arguments.no_gym_files || profile.by_prompt > 0;
+    if let ([rollouts], Some(rows), false) = (inputs.rollouts.as_slice(), &inputs.rows, no_gym_files) {
         let files = reward_profile(rollouts, rows, inputs.partial).map_err(|error| failure(&error))?;
         for path in [&files.tasks, &files.agents, &files.repeats] {
             eprintln!("wrote    {}", path.display());
@@ -72,9 +74,13 @@ pub(crate) fn run(arguments: &ProfileArgs) -> CommandResult {
     } else {
         print!("{}", table(&profile, arguments.tasks));
     }
-    for (count, what) in [(profile.twice, "were there already"), (profile.without_key, "name no rollout")] {
+    for (count, what) in [
+        (profile.twice, "were passed over: they were there already"),
+        (profile.without_key, "were passed over: they have neither `_ng_task_index` nor a prompt"),
+        (profile.by_prompt, "have no `_ng_task_index`: those with the same prompt were taken for one task"),
+    ] {
         if count > 0 {
-            eprintln!("note: {count} of {} rows were passed over: they {what}", profile.rows);
+            eprintln!("note: {count} of {} rows {what}", profile.rows);
         }
     }
     Ok(ExitCode::SUCCESS)

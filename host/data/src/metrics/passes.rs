@@ -120,7 +120,8 @@ impl Task {
         let mut votes: IndexMap<(&str, u64), (Number, usize)> = IndexMap::new();
         for (answer, score) in self.answers.iter().zip(&self.scores[score]).take(k) {
             if let (Some(answer), Some(score)) = (answer, score) {
-                votes.entry((answer, score.value.to_bits())).or_insert((*score, 0)).1 += 1;
+                // Adding zero takes the sign from a zero.
+                votes.entry((answer, (score.value + 0.0).to_bits())).or_insert((*score, 0)).1 += 1;
             }
         }
         let Some(most) = votes.values().map(|(_, count)| *count).max() else { return 0.0 };

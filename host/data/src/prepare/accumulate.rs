@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Statistics of a dataset, in NeMo Gym's names, order and rounding.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
@@ -82,14 +82,51 @@ enum Extra {
     Numbers(Numbers),
     /// How many strings, and digests of the different ones.
     Texts(u64, HashSet<u128>),
+    Categories(Categories),
+}
+
+/// How often each word occurs. Only so many different ones are told apart, as in NeMo Gym.
+#[derive(Clone, Debug, Default)]
+struct Categories {
+    counts: BTreeMap<String, u64>,
+    others: u64,
+}
+
+impl Categories {
+    const MAX: usize = 100;
+
+    fn add(&mut self, word: &str, times: u64) {
+        let is_full = self.counts.len() >= Self::MAX;
+        match self.counts.get_mut(word) {
+            Some(count) => *count += times,
+            None if is_full => self.others += times,
+            None => {
+                self.counts.insert(word.to_owned(), times);
+            }
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let mut counts: Map<String, Value> =
+            self.counts.iter().map(|(word, count)| (word.clone(), json!(count))).collect();
+        if self.others > 0 {
+            let name = if counts.contains_key("Other") { "Other (overflow)" } else { "Other" };
+            counts.insert(name.to_owned(), json!(self.others));
+        }
+        let total = self.counts.values().sum::<u64>() + self.others;
+        json!({"counts": counts, "unique_count": counts.len(), "total_count": total})
+    }
 }
 
 /// Statistics of one dataset.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Accumulated {
     examples: u64,
+    /// Rows that are materialised tasks.
+    tasks: u64,
     tools: Numbers,
     words: Numbers,
+    task_words: Numbers,
     tokens: Numbers,
     all_tokens: u64,
     turns: Numbers,
@@ -102,7 +139,9 @@ impl Accumulated {
     pub(super) fn add(&mut self, facts: &Facts) -> Result<(), String> {
         self.examples += 1;
         self.tools.merge_one(facts.tools);
-        self.words.merge_one(Some(facts.words));
+        self.tasks += u64::from(facts.task_words.is_some());
+        self.words.merge_one(facts.words);
+        self.task_words.merge_one(facts.task_words);
         self.turns.merge_one(facts.turns);
         if let Some(tokens) = facts.tokens {
             self.tokens.merge_one(Some(tokens as f64));
@@ -113,10 +152,16 @@ impl Accumulated {
         for (name, observation) in &facts.others {
             let extra = match self.extras.get_mut(name) {
                 Some(extra) => extra,
-                None => self.extras.entry(name.clone()).or_insert_with(|| match observation {
-                    Observation::Number(_) => Extra::Numbers(Numbers::default()),
-                    Observation::Text(_) => Extra::Texts(0, HashSet::new()),
-                }),
+                None => {
+                    let (place, new) = match observation {
+                        Observation::Number(_) => (self.extras.len(), Extra::Numbers(Numbers::default())),
+                        Observation::Text(_) => (self.extras.len(), Extra::Texts(0, HashSet::new())),
+                        // NeMo Gym counts it before the fields of flat rows.
+                        Observation::Category(_) => (0, Extra::Categories(Categories::default())),
+                    };
+                    self.extras.shift_insert(place, name.clone(), new);
+                    &mut self.extras[name]
+                }
             };
             match (extra, observation) {
                 (Extra::Numbers(numbers), Observation::Number(value)) => numbers.observe(*value),
@@ -124,6 +169,7 @@ impl Accumulated {
                     *count += 1;
                     different.insert(*digest);
                 }
+                (Extra::Categories(categories), Observation::Category(word)) => categories.add(word, 1),
                 _ => mixed = Some(name.clone()),
             }
         }
@@ -143,18 +189,25 @@ impl Accumulated {
     pub(super) fn to_json(&self) -> Map<String, Value> {
         let mut metrics = Map::new();
         metrics.insert("Number of examples".to_owned(), json!(self.examples));
-        for (name, numbers) in [
-            ("Number of tools", &self.tools),
-            ("Json-dumped number of words (proxy for token count)", &self.words),
-            ("Number of turns", &self.turns),
-            ("Temperature", &self.temperature),
-        ] {
+        if self.tasks > 0 {
+            metrics.insert("Number of tasks".to_owned(), json!(self.tasks));
+        }
+        let task_words = ("Json-dumped task-input words (proxy for token count)", &self.task_words);
+        let numbers = [
+            Some(("Number of tools", &self.tools)),
+            Some(("Json-dumped number of words (proxy for token count)", &self.words)),
+            (self.tasks > 0).then_some(task_words),
+            Some(("Number of turns", &self.turns)),
+            Some(("Temperature", &self.temperature)),
+        ];
+        for (name, numbers) in numbers.into_iter().flatten() {
             metrics.insert(name.to_owned(), numbers.to_json());
         }
         for (name, extra) in &self.extras {
             let value = match extra {
                 Extra::Numbers(numbers) => numbers.to_json(),
                 Extra::Texts(count, different) => json!({"unique_count": different.len(), "total_count": count}),
+                Extra::Categories(categories) => categories.to_json(),
             };
             metrics.insert(name.clone(), value);
         }
@@ -162,16 +215,23 @@ impl Accumulated {
     }
 
     /// Adds a dataset of the same type: its rows are counted with the others, but of its other fields only the last
-    /// dataset's numbers stay.
+    /// dataset's numbers stay. How many tasks are of which set is added up.
     pub(super) fn merge(&mut self, other: &Self) {
         self.examples += other.examples;
         self.tools.merge(&other.tools);
+        self.tasks += other.tasks;
         self.words.merge(&other.words);
+        self.task_words.merge(&other.task_words);
         self.turns.merge(&other.turns);
         self.tokens.merge(&other.tokens);
         self.all_tokens += other.all_tokens;
         self.temperature.merge(&other.temperature);
         for (name, extra) in &other.extras {
+            if let (Some(Extra::Categories(own)), Extra::Categories(added)) = (self.extras.get_mut(name), extra) {
+                added.counts.iter().for_each(|(word, times)| own.add(word, *times));
+                own.others += added.others;
+                continue;
+            }
             self.extras.insert(name.clone(), extra.clone());
         }
     }

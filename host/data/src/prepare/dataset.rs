@@ -88,6 +88,8 @@ pub struct Dataset {
     pub jsonl_fpath: String,
     /// The file.
     pub path: PathBuf,
+    /// The set of tasks that its rows belong to: they are written as materialised tasks then.
+    pub taskset: Option<String>,
     /// How often each row is used; at least 1.
     pub num_repeats: u32,
     /// Which rows.
@@ -120,6 +122,7 @@ impl Dataset {
             kind,
             jsonl_fpath: jsonl_fpath.to_owned(),
             path: path.into(),
+            taskset: None,
             num_repeats: 1,
             slice: Slice::default(),
             prompt: None,

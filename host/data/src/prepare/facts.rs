@@ -12,16 +12,23 @@ use gym_protocol::{
 
 use crate::{
     python_json::{dump, dump_like},
+    task::{self, Task, TaskError},
     tokens::TokenCounter,
 };
 
 use super::dataset::{Dataset, RowError};
 
+/// How many tasks are of which set.
+const TASKSETS: &str = "Tasksets";
+
 /// What the statistics need of a row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Facts {
     pub(super) tools: Option<f64>,
-    pub(super) words: f64,
+    /// Words of the parameters; none if the row is a task, or is for an environment that needs no parameters.
+    pub(super) words: Option<f64>,
+    /// Words of a task's input.
+    pub(super) task_words: Option<f64>,
     pub(super) turns: Option<f64>,
     pub(super) temperature: Option<f64>,
     pub(super) tokens: Option<u64>,
@@ -33,6 +40,8 @@ pub(super) enum Observation {
     Number(f64),
     /// A digest of the text: only how many are different is counted.
     Text(u128),
+    /// One of a few words, each of which is counted.
+    Category(String),
 }
 
 /// Digests texts; two seeds, so that a million different texts have a million digests.
@@ -52,9 +61,10 @@ pub(super) struct Prepared {
     pub(super) line: Option<Vec<u8>>,
 }
 
-/// Reads the text of one line.
+/// Reads the text of one line. `index` is the row's number among the rows of its type.
 pub(super) fn read(
     text: &bytes::Bytes,
+    index: u64,
     dataset: &Dataset,
     digests: &Digests,
     tokens: Option<&TokenCounter>,
@@ -76,9 +86,15 @@ pub(super) fn read(
     {
         errors.push(RowError { field: "responses_create_params".to_owned(), reason: error.to_string() });
     }
-    // Who runs the row is no property of the data.
-    let mut facts = facts(&row, digests, &mut errors);
-    if let (Some(counter), Some(params)) = (tokens, row.get("responses_create_params").filter(|_| errors.is_empty())) {
+    let mut facts = Facts::default();
+    let mut params = row.get("responses_create_params").cloned();
+    if dataset.taskset.is_none() && task::is_materialized(&row) {
+        params = of_task(&row, &mut facts, &mut errors);
+    } else {
+        of_row(&row, dataset.taskset.is_some(), digests, &mut facts, &mut errors);
+    }
+    let counted = params.filter(|_| errors.is_empty() && (facts.words.is_some() || facts.task_words.is_some()));
+    if let (Some(counter), Some(params)) = (tokens, counted) {
         match counter.count_prompt(params.bytes()) {
             Ok(tokens) => facts.tokens = Some(tokens),
             Err(error) => errors.push(RowError {
@@ -90,7 +106,8 @@ pub(super) fn read(
     if let Some(check) = &dataset.check {
         errors.extend(check(&row));
     }
-    match &dataset.agent {
+    // NeMo Gym routes tasks by their set.
+    match dataset.agent.as_ref().filter(|_| !task::is_materialized(&row)) {
         Some(agent) => {
             let reference = serde_json::json!({"type": "responses_api_agents", "name": agent});
             row.set("agent_ref", Raw::from_value(&reference));
@@ -100,6 +117,12 @@ pub(super) fn read(
         }
     }
     row.set("task_source", Raw::from_value(&dataset.instance));
+    if let Some(taskset) = &dataset.taskset {
+        match task::materialize(&row, taskset, index) {
+            Ok(task) => row = task,
+            Err(TaskError { field, reason }) => errors.push(RowError { field, reason }),
+        }
+    }
     let mut line = Vec::with_capacity(text.len() + text.len() / 8 + 128);
     let line = match dump(row.to_raw().bytes(), &mut line) {
         Ok(()) => {
@@ -114,17 +137,42 @@ pub(super) fn read(
     Prepared { facts: if errors.is_empty() { Ok(facts) } else { Err(errors) }, line }
 }
 
-fn facts(row: &Members, digests: &Digests, errors: &mut Vec<RowError>) -> Facts {
-    let mut facts = Facts::default();
+/// A task: its input is its environment's to check. Gives the parameters in it, if there are some.
+fn of_task(row: &Members, facts: &mut Facts, errors: &mut Vec<RowError>) -> Option<Raw> {
+    let task = match Task::read(row) {
+        Ok(task) => task,
+        Err(TaskError { field, reason }) => {
+            errors.push(RowError { field, reason });
+            return None;
+        }
+    };
+    let mut text = Vec::with_capacity(task.input.bytes().len());
+    match dump(task.input.bytes(), &mut text) {
+        Ok(()) => facts.task_words = Some(words(&text)),
+        Err(_) => errors.push(too_deep()),
+    }
+    facts.others.push((TASKSETS.to_owned(), Observation::Category(task.taskset)));
+    let params = scan::member(task.input.bytes(), "responses_create_params");
+    params.map(|params| Raw::trusted(task.input.bytes().slice_ref(params)))
+}
+
+/// A flat row. What is `lenient` need not have parameters.
+fn of_row(row: &Members, lenient: bool, digests: &Digests, facts: &mut Facts, errors: &mut Vec<RowError>) {
+    let before = errors.len();
     match row.get("responses_create_params") {
         None => {
             errors.push(RowError { field: "responses_create_params".to_owned(), reason: "Field required".to_owned() })
         }
-        Some(params) => of_params(params, &mut facts, errors),
+        Some(params) => of_params(params, facts, errors),
+    }
+    if lenient {
+        errors.truncate(before);
     }
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in row.iter() {
-        if !matches!(name, "responses_create_params" | "response") && !names.contains(&name) {
+        // Names that begin with `_` are no statistics, as in NeMo Gym.
+        let is_counted = !matches!(name, "responses_create_params" | "response") && !name.starts_with('_');
+        if is_counted && !names.contains(&name) {
             names.push(name);
         }
     }
@@ -148,7 +196,6 @@ fn facts(row: &Members, digests: &Digests, errors: &mut Vec<RowError>) -> Facts 
             observe(value.bytes());
         }
     }
-    facts
 }
 
 fn of_params(params: &Raw, facts: &mut Facts, errors: &mut Vec<RowError>) {
@@ -175,9 +222,14 @@ fn of_params(params: &Raw, facts: &mut Facts, errors: &mut Vec<RowError>) {
     // Words of what the row sets, without what a dump would drop.
     let mut text = Vec::with_capacity(dumped.len());
     match dump_like(params.bytes(), &dumped, &mut text) {
-        Ok(()) => facts.words = text.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).count() as f64,
+        Ok(()) => facts.words = Some(words(&text)),
         Err(_) => errors.push(too_deep()),
     }
+}
+
+/// Words between spaces of a dumped text.
+fn words(text: &[u8]) -> f64 {
+    text.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).count() as f64
 }
 
 fn too_deep() -> RowError {

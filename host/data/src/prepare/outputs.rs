@@ -21,6 +21,8 @@ use super::{
 pub(super) struct Metrics {
     pub(super) path: PathBuf,
     pub(super) content: Map<String, Value>,
+    /// A file that agrees is left as it is. NeMo Gym does so beside the data only.
+    pub(super) keep: bool,
 }
 
 /// Files under names of their own until all is done. Dropped before that, they are removed.
@@ -155,7 +157,8 @@ impl Outputs {
             }
             let old = std::fs::read(&metrics.path).ok();
             let old = old.and_then(|old| serde_json::from_slice::<Map<String, Value>>(&old).ok());
-            if !old.is_some_and(|old| differences(&old, &metrics.content).is_empty()) {
+            let agrees = |old: &Map<String, Value>| differences(old, &metrics.content).is_empty();
+            if !(metrics.keep && old.as_ref().is_some_and(agrees)) {
                 write(&metrics.path, &text(&metrics.content))?;
             }
         }

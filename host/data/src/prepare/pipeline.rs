@@ -46,14 +46,17 @@ struct Checked {
     bytes: u64,
 }
 
-/// Checks the rows of a dataset, writes them, and counts them.
+/// Checks the rows of a dataset, writes them, and counts them. Before it there were `first` rows of its type.
 pub(super) fn run(
     dataset: &Dataset,
     preparation: &Preparation,
     outputs: &mut Outputs,
     prepared: &mut Prepared,
+    first: u64,
     observer: &mut dyn FnMut(PrepareEvent<'_>),
 ) -> Result<Accumulated, PrepareError> {
+    // The number of a row among those of its type follows from its line.
+    let number = move |line: u64| first + (line - 1) - dataset.slice.start.unwrap_or(0);
     let reader = Reader::open(&dataset.path)?.blank_lines(BlankLines::Kept);
     let digests = Digests::default();
     let (send_block, blocks) = sync_channel::<Block>(WAITING);
@@ -62,10 +65,10 @@ pub(super) fn run(
     thread::scope(|scope| {
         let reading = scope.spawn(move || read(reader, dataset, &send_block));
         for _ in 0..preparation.threads.max(1) {
-            let (blocks, send, digests) = (Arc::clone(&blocks), send_checked.clone(), &digests);
+            let (blocks, send, digests, number) = (Arc::clone(&blocks), send_checked.clone(), &digests, &number);
             // Each thread has its own: the copies keep their caches of words apart.
             let tokens = preparation.tokens.clone();
-            scope.spawn(move || check(dataset, digests, tokens.as_ref(), &blocks, &send));
+            scope.spawn(move || check(dataset, number, digests, tokens.as_ref(), &blocks, &send));
         }
         // Whoever finds nobody at the other end of a channel ends: at an error `checked` is dropped, then the last
         // thread that checks drops `blocks`.
@@ -106,6 +109,7 @@ fn read(mut reader: Reader, dataset: &Dataset, send: &SyncSender<Block>) -> Resu
 
 fn check(
     dataset: &Dataset,
+    number_of: &(dyn Fn(u64) -> u64 + Sync),
     digests: &Digests,
     tokens: Option<&TokenCounter>,
     blocks: &Mutex<Receiver<Block>>,
@@ -114,7 +118,8 @@ fn check(
     loop {
         let block = blocks.lock().expect("no holder of this lock panics").recv();
         let Ok(Block { number, lines, bytes }) = block else { return };
-        let rows = lines.into_iter().map(|(line, text)| (line, facts::read(&text, dataset, digests, tokens))).collect();
+        let read = |line, text| facts::read(&text, number_of(line), dataset, digests, tokens);
+        let rows = lines.into_iter().map(|(line, text)| (line, read(line, text))).collect();
         if send.send(Checked { number, rows, bytes }).is_err() {
             return;
         }

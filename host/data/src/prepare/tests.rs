@@ -247,9 +247,102 @@ fn statistics_that_agree_are_not_written_again() {
     case.run().0.unwrap();
     let path = case.folder.path().join("example_metrics.json");
     let shorter = r#"{"Number of examples": 1}"#;
-    std::fs::write(&path, shorter).unwrap();
+    let of_type = case.folder.path().join("out/example_metrics.json");
+    let whole = case.text("out/example_metrics.json");
+    for path in [&path, &of_type] {
+        std::fs::write(path, shorter).unwrap();
+    }
     case.run().0.unwrap();
     assert_eq!(std::fs::read_to_string(path).unwrap(), shorter);
+    assert_eq!(case.text("out/example_metrics.json"), whole, "the one of the type is of this run");
+}
+
+#[test]
+fn fields_that_begin_with_an_underscore_are_no_statistics() {
+    let case = Case::new(&(row(",\"_ng_task_index\":4,\"_note\":\"x\",\"x_\":1") + &row(",\"_note\":5")));
+    case.run().0.unwrap();
+    let metrics = case.json("example_metrics.json");
+    assert_eq!(metrics["x_"]["Average"], 1.0);
+    assert!(!metrics.as_object().unwrap().keys().any(|name| name.starts_with('_')), "{metrics}");
+    assert!(case.text("out/example.jsonl").contains("\"_note\": \"x\""));
+}
+
+#[test]
+fn rows_of_a_taskset_become_tasks() {
+    let rows = [
+        row(",\"x\":1,\"agent_ref\":{\"name\":\"old\"},\"_ng_rollout_id\":\"r\""),
+        "{\"x\":2,\"problem_id\":\"p\"}\n".to_owned(),
+    ];
+    let mut case = Case::new(&rows.concat());
+    case.dataset().num_repeats = 2;
+    let mut second = case.preparation.datasets[0].clone();
+    second.taskset = Some("set".to_owned());
+    second.instance = "other".to_owned();
+    case.dataset().slice = Slice { start: None, end: Some(1) };
+    case.preparation.datasets.push(second);
+    case.run().0.unwrap();
+    // The row of the first dataset is number 0. A row without parameters is its environment's to check.
+    let one = r#"{"task_id": {"taskset": "set", "task_id": "1"}, "task_input": {"responses_create_params": {"input": "hi"}, "x": 1}, "_ng_rollout_id": "r"}"#;
+    let two = r#"{"task_id": {"taskset": "set", "task_id": "p"}, "task_input": {"x": 2, "problem_id": "p"}}"#;
+    assert_eq!(case.text("example_prepare.other.jsonl"), format!("{one}\n{one}\n{two}\n{two}\n"));
+    let metrics = case.json("out/example_metrics.json");
+    assert_eq!((&metrics["Number of examples"], metrics.get("Number of tasks")), (&json!(6), None));
+    assert_eq!(metrics["Number of turns"]["Total # non-null values"], 4);
+    case.dataset().taskset = Some("first".to_owned());
+    std::fs::write(case.folder.path().join("example.jsonl"), "{\"task_id\":{\"a\":1}}\n{\"task_id\":\"\"}\n").unwrap();
+    case.preparation.datasets.truncate(1);
+    case.dataset().slice = Slice::default();
+    let (_, problems) = case.run();
+    assert_eq!(
+        problems,
+        [
+            "1 task_id: the dataset has a `taskset`, so its rows are flat, and this one is a task already",
+            "2 task_id: String should have at least 1 character"
+        ]
+    );
+}
+
+#[test]
+fn tasks_that_are_materialised_already_are_counted_by_their_set() {
+    let task = |set: &str, input: &str| {
+        format!(
+            "{{\"task_id\":{{\"taskset\":\"{set}\",\"task_id\":\"1\"}},\"task_input\":{input},\"agent_ref\":{{}},\"x\":1}}\n"
+        )
+    };
+    let rows = [task("b", r#"{"responses_create_params":{"input":"hi"}}"#), row(",\"y\":1"), task("a", "{}")];
+    let case = Case::new(&rows.concat());
+    case.run().0.unwrap();
+    let metrics = case.json("example_metrics.json");
+    let names: Vec<&str> = metrics.as_object().unwrap().keys().map(String::as_str).skip(8).collect();
+    assert_eq!(
+        names,
+        [
+            "Number of examples",
+            "Number of tasks",
+            "Number of tools",
+            "Json-dumped number of words (proxy for token count)",
+            "Json-dumped task-input words (proxy for token count)",
+            "Number of turns",
+            "Temperature",
+            "Tasksets",
+            "y"
+        ]
+    );
+    assert_eq!((&metrics["Number of examples"], &metrics["Number of tasks"]), (&json!(3), &json!(2)));
+    // `{"responses_create_params": {"input": "hi"}}` has three words, `{}` has one.
+    let words = &metrics["Json-dumped task-input words (proxy for token count)"];
+    assert_eq!((&words["Average"], &words["Max"]), (&json!(2.0), &json!(3.0)));
+    let sets = json!({"counts": {"a": 1, "b": 1}, "unique_count": 2, "total_count": 2});
+    assert_eq!(metrics["Tasksets"], sets);
+    let line = r#"{"task_id": {"taskset": "b", "task_id": "1"}, "task_input": {"responses_create_params": {"input": "hi"}}, "x": 1, "task_source": "my_agent"}"#;
+    assert_eq!(case.text("out/example.jsonl").lines().next(), Some(line), "its set says who runs it");
+
+    let wrong = Case::new(&(task("", "{}") + &task("a", "[]")));
+    let (_, problems) = wrong.run();
+    assert_eq!(
+        problems,
+        ["1 task_id.taskset: String should have at least 1 character", "2 task_input: Input should be an object"]
+    );
 }
 
 #[test]

@@ -8,7 +8,10 @@ use std::{
     path::Path,
 };
 
-use gym_data::jsonl::{Reader, Row};
+use gym_data::{
+    jsonl::{Reader, Row},
+    task::{Task, taskset},
+};
 use gym_protocol::{Members, Raw};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -66,9 +69,9 @@ impl Rows<'_> {
         while self.plan.limit.is_none_or(|limit| rows < limit) {
             let Some(row) = reader.next_row()? else { break };
             rows += 1;
-            let row = flat(row);
+            let (row, taskset) = flat(row).map_err(|(row, error)| self.wrong(&row, error))?;
             let task = self.task_of(&row)?;
-            let Some((route, repeats)) = self.route(&row) else { continue };
+            let Some((route, repeats)) = self.route(&row, taskset.as_deref()) else { continue };
             let first = self.tasks.take_repeats(task, repeats);
             if self.plan.shard.is_some_and(|shard| task % shard.count != shard.index) || !self.problems.is_empty() {
                 continue;
@@ -99,14 +102,17 @@ impl Rows<'_> {
         }
     }
 
-    fn route(&mut self, row: &Row) -> Option<(Route, u64)> {
+    /// A task is run by the agent of its set, whatever else the row says.
+    fn route(&mut self, row: &Row, taskset: Option<&str>) -> Option<(Route, u64)> {
         let own = row.members.get_set("agent_ref").and_then(name_of);
         let source = row.members.get_set("task_source");
         let source = source.and_then(|source| source.read::<String>().ok().or_else(|| name_of(source)));
+        let of_set = taskset.and_then(|taskset| self.dispatch.agent_of_taskset(taskset));
         let mapped = [own.as_deref(), source.as_deref(), Some("_default")]
             .into_iter()
             .flatten()
             .find_map(|name| self.plan.agent_map.get(name));
+        let mapped = of_set.as_ref().or(mapped);
         let agent = match (mapped, &own, &self.plan.agent, &source) {
             (Some(agent), ..) | (None, Some(agent), ..) | (None, None, Some(agent), _) => agent.clone(),
             (None, None, None, Some(source)) => self.dispatch.agent_of_source(source).unwrap_or_else(|| source.clone()),
@@ -119,7 +125,7 @@ impl Rows<'_> {
             self.problems.unknown.entry(agent).or_insert(row.line);
             return None;
         }
-        let names = [Some(agent.as_str()), own.as_deref(), source.as_deref()];
+        let names = [Some(agent.as_str()), taskset, own.as_deref(), source.as_deref()];
         let Some(repeats) = self.plan.num_repeats.of(&names) else {
             self.problems.without_repeats.entry(agent).or_insert(row.line);
             return None;
@@ -200,26 +206,24 @@ impl Problems {
     }
 }
 
-/// A row of NeMo Gym 0.7.0 with `task_id: {taskset, task_id}` and `task_input`, as the flat row it was made from. All
-/// other rows stay as they are.
-fn flat(mut row: Row) -> Row {
-    let taskset = || -> Option<Raw> {
-        let id = row.members.get_set("task_id")?.members().ok()?;
-        let taskset = id.get_set("taskset")?;
-        (taskset.is_string() && id.get_set("task_id")?.is_string()).then(|| taskset.clone())
+/// A materialised task as the flat row it was made from, with the name of its set. All other rows stay as they are. The
+/// error is the row and what is wrong with it.
+fn flat(mut row: Row) -> Result<(Row, Option<String>), (Row, String)> {
+    let Some(taskset) = taskset(&row.members) else { return Ok((row, None)) };
+    let flat = Task::read(&row.members).and_then(|task| task.flat());
+    let mut members = match flat {
+        Ok(members) => members,
+        Err(error) => return Err((row, format!("`{}`: {error}", error.field))),
     };
-    let input = row.members.get_set("task_input").and_then(|input| input.members().ok());
-    if let (Some(taskset), Some(mut members)) = (taskset(), input) {
-        // What identifies the rollout stands beside the task.
-        for (name, value) in row.members.iter().filter(|(name, _)| name.starts_with("_ng_")) {
-            members.set(name, value.clone());
-        }
-        if members.get_set("task_source").is_none() {
-            members.set("task_source", taskset);
-        }
-        row.members = members;
+    // What identifies the rollout stands beside the task.
+    for (name, value) in row.members.iter().filter(|(name, _)| name.starts_with("_ng_") || *name == "task_source") {
+        members.set(name, value.clone());
     }
-    row
+    if members.get_set("task_source").is_none() {
+        members.set("task_source", Raw::from_value(&taskset));
+    }
+    row.members = members;
+    Ok((row, Some(taskset)))
 }
 
 /// Numbers tasks by their text, and counts their repeats. A digest of 16 bytes stands for the text, so that a million
@@ -308,9 +312,18 @@ mod tests {
     #[test]
     fn tasks_of_a_taskset_become_flat() {
         let text = r#"{"task_id":{"taskset":"t","task_id":"9"},"task_input":{"x":1},"_ng_task_index":3}"#;
-        let row = |text: &str| flat(Row { line: 1, offset: 0, text: text.to_owned().into(), members: members(text) });
-        assert_eq!(row(text).members.to_raw().as_str(), r#"{"x":1,"_ng_task_index":3,"task_source":"t"}"#);
-        let other = r#"{"task_id":"9","task_input":{"x":1}}"#;
-        assert_eq!(row(other).members.to_raw().as_str(), other);
+        let flat = |text: &str| {
+            let row = Row { line: 1, offset: 0, text: text.to_owned().into(), members: members(text) };
+            flat(row).map(|(row, set)| (row.members.to_raw().as_str().to_owned(), set)).map_err(|(_, reason)| reason)
+        };
+        let set = Some("t".to_owned());
+        assert_eq!(flat(text), Ok((r#"{"x":1,"_ng_task_index":3,"task_source":"t"}"#.to_owned(), set.clone())));
+        let data = r#"{"task_id":{"taskset":"t","task_id":"9"},"task_source":"s","task_input":{"task_data":{"x":1}}}"#;
+        assert_eq!(flat(data), Ok((r#"{"x":1,"task_source":"s"}"#.to_owned(), set)));
+        for other in [r#"{"task_id":"9","task_input":{"x":1}}"#, r#"{"task_id":{"taskset":1},"task_input":{"x":1}}"#] {
+            assert_eq!(flat(other), Ok((other.to_owned(), None)));
+        }
+        let wrong = r#"{"task_id":{"taskset":"t","task_id":9},"task_input":{}}"#;
+        assert_eq!(flat(wrong), Err("`task_id.task_id`: Input should be a valid string".to_owned()));
     }
 }

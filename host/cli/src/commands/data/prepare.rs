@@ -184,6 +184,7 @@ fn one(
     });
     let (source, gitlab_identifier, huggingface_identifier) = sources(&dataset.sources);
     Ok(Dataset {
+        taskset: dataset.taskset.clone(),
         num_repeats: dataset.num_repeats,
         slice,
         prompt: prompt.transpose()?,
