@@ -87,7 +87,7 @@ mod tests {
         let read = read.unwrap();
         assert_eq!(
             read,
-            [Element::Beyond(9.223_372_036_854_775_8e18), Element::Beyond(-1e30), Element::Number(i64::MAX)]
+            [Element::Beyond(9.223_372_036_854_776e18), Element::Beyond(-1e30), Element::Number(i64::MAX)]
         );
         assert!(!read[0].is(i64::MAX));
         assert_eq!(read[1].number(), json!(-1e30));
