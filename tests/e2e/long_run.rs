@@ -40,7 +40,7 @@ fn engine(seen: &Seen) -> Act {
 #[test]
 fn a_run_of_full_size_takes_few_times_its_size_and_changes_no_number() {
     let upstream = Upstream::start(engine);
-    let host = Host::serve(&format!(
+    let config = format!(
         "head_server: {{host: 127.0.0.1, port: 0}}
 gateway: {{host: 127.0.0.1, port: 0}}
 weather:
@@ -60,7 +60,9 @@ agent:
       model_server: {{type: responses_api_models, name: policy_model}}
 ",
         upstream.url
-    ));
+    );
+    // What the allocator keeps for later depends on the threads and the time; here it gives everything back at once.
+    let host = Host::serve_where(&config, &[], &[("MIMALLOC_PURGE_DELAY", "0")]);
     let before = host.memory();
     let row = json!({"responses_create_params": {"input": [{"role": "user", "content": "Weather in Oslo?"}]}});
     let reply = Client::default().post(&format!("{}/run", host.url("agent")), &row);
@@ -77,7 +79,7 @@ agent:
     assert_eq!(asked.len(), TURNS);
     assert!((0..TURNS - 1).all(|turn| last.body.contains(&token_data(turn))), "the engine gets its own numbers back");
 
-    // The answers, the request of the last turn, the row that is graded and the reply, and what an allocator keeps.
+    // The answers, the request of the last turn, the row that is graded and the reply, and as much again.
     let grown = host.peak_memory().saturating_sub(before);
     let times = grown as f64 / reply.text.len() as f64;
     assert!(times < 12.0, "memory grew by {times:.1} times the size of the rollout");

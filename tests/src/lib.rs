@@ -80,11 +80,17 @@ impl Host {
 
     /// Serves a configuration, with more arguments.
     pub fn serve_with(config: &str, arguments: &[&str]) -> Self {
+        Self::serve_where(config, arguments, &[])
+    }
+
+    /// Serves a configuration, with more arguments and variables of the environment.
+    pub fn serve_where(config: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("config.yaml"), config).expect("the configuration is written");
         let mut child = gym_host(folder.path())
             .args(["serve", "--config", "config.yaml"])
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

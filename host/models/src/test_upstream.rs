@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// What the server does with one request.
 #[derive(Clone, Debug)]
@@ -183,8 +183,12 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Se
     }
 }
 
-/// A URL that refuses connections: a port that was free a moment ago.
+/// A URL that refuses connections.
 pub(crate) async fn refused() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
-    format!("http://{}", listener.local_addr().expect("an address"))
+    // Bound but not listening, to the end of the process: nobody else gets the port meanwhile.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("loopback");
+    let url = format!("http://{}", socket.local_addr().expect("an address"));
+    std::mem::forget(socket);
+    url
 }

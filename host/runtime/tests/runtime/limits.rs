@@ -19,22 +19,22 @@ use crate::harness::{Behaviour, Host, TestModel, breaks, fault, session};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endless_loop_ends_when_its_cpu_time_is_used_up() {
-    let limits = Limits { cpu_ms: 100, ..Limits::default() };
+    let limits = Limits { cpu_ms: 300, ..Limits::default() };
     let fault = breaks(limits, "spin", "").await;
     assert_eq!(fault.kind, FaultKind::CpuDeadline);
-    assert_eq!(fault.message, "the environment used up its 100 ms of CPU time");
+    assert_eq!(fault.message, "the environment used up its 300 ms of CPU time");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endless_loop_ends_on_the_heavy_engine_too() {
-    let limits = Limits { cpu_ms: 100, engine: EngineChoice::Heavy, ..Limits::default() };
+    let limits = Limits { cpu_ms: 300, engine: EngineChoice::Heavy, ..Limits::default() };
     assert_eq!(breaks(limits, "spin", "").await.kind, FaultKind::CpuDeadline);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn verify_has_the_same_limit() {
     let host = Host::new();
-    let environment = host.load(Limits { cpu_ms: 50, ..Limits::default() }).await;
+    let environment = host.load(Limits { cpu_ms: 300, ..Limits::default() }).await;
     let mut session = session(&environment, 1).await;
     assert_eq!(fault(session.verify(r#"{"do":"spin"}"#).await).kind, FaultKind::CpuDeadline);
     assert!(!session.is_usable());
@@ -67,13 +67,13 @@ async fn a_call_that_waits_too_long_ends_on_the_clock_and_not_by_cpu_time() {
     let models: Vec<Arc<dyn gym_agents::Model>> = vec![model];
     let request = gym_runtime::LoadRequest {
         models: Arc::new(StaticModels::new(models)),
-        ..host.request(Limits { wall_ms: 200, cpu_ms: 50, ..Limits::default() }, json!({}))
+        ..host.request(Limits { wall_ms: 2_000, cpu_ms: 300, ..Limits::default() }, json!({}))
     };
     let environment = host.runtime.load(request).await.unwrap();
     let mut session = session(&environment, 1).await;
     let fault = fault(session.call_tool("judge", "{}").await);
     assert_eq!(fault.kind, FaultKind::WallDeadline);
-    assert_eq!(fault.message, "the environment did not answer within 200 ms");
+    assert_eq!(fault.message, "the environment did not answer within 2000 ms");
     assert!(!session.is_usable());
 }
 
@@ -82,14 +82,14 @@ async fn waiting_for_a_model_is_no_cpu_time_and_has_a_bound_of_its_own() {
     let host = Host::new();
     let model = TestModel::new(Behaviour::Wait);
     let models: Vec<Arc<dyn gym_agents::Model>> = vec![model.clone()];
-    let limits = Limits { model_wait_ms: 150, cpu_ms: 50, ..Limits::default() };
+    let limits = Limits { model_wait_ms: 500, cpu_ms: 300, ..Limits::default() };
     let request =
         gym_runtime::LoadRequest { models: Arc::new(StaticModels::new(models)), ..host.request(limits, json!({})) };
     let environment = host.runtime.load(request).await.unwrap();
     let mut session = session(&environment, 1).await;
     let fault = fault(session.call_tool("judge", "{}").await);
     assert_eq!(fault.kind, FaultKind::JudgeFailed);
-    assert_eq!(fault.message, "the call's 150 ms for model servers are used up");
+    assert_eq!(fault.message, "the call's 500 ms for model servers are used up");
     // The environment handled it, so the session goes on, with a new budget for the next call.
     assert!(session.is_usable());
     let (answer, ()) = tokio::join!(session.call_tool("judge", "{}"), async { model.go.notify_waiters() });
@@ -326,7 +326,7 @@ async fn random_bytes_have_a_largest_size() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn short_calls_do_not_wait_behind_long_ones() {
     let host = Host::new();
-    let environment = host.load(Limits { cpu_ms: 1_500, ..Limits::default() }).await;
+    let environment = host.load(Limits { cpu_ms: 10_000, ..Limits::default() }).await;
     let mut quick = session(&environment, 100).await;
     let spinners: Vec<_> = (0..12)
         .map(|seed| {
@@ -334,14 +334,15 @@ async fn short_calls_do_not_wait_behind_long_ones() {
             tokio::spawn(async move { fault(session(&environment, seed).await.call_tool("spin", "").await).kind })
         })
         .collect();
-    // All of them together need 18 s of one core's time. The quick session gets 200 calls done long before.
+    // All of them together need two minutes of the one thread that long calls may use. The quick session gets 200 calls
+    // done long before.
     let calls = tokio::spawn(async move {
         for _ in 0..200 {
             quick.call_tool("count", "{}").await.unwrap();
             tokio::task::yield_now().await;
         }
     });
-    tokio::time::timeout(Duration::from_secs(12), calls).await.expect("short calls get through").unwrap();
+    tokio::time::timeout(Duration::from_secs(100), calls).await.expect("short calls get through").unwrap();
     assert!(spinners.iter().any(|spinner| !spinner.is_finished()), "the long calls were still running");
     for spinner in spinners {
         spinner.abort();

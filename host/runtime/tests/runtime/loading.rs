@@ -24,7 +24,7 @@ async fn load_text(host: &Host, limits: Limits, text: &str) -> LoadError {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn describe_has_limits_and_its_failures_are_reported() {
     let host = Host::new();
-    let limits = Limits { cpu_ms: 50, ..Limits::default() };
+    let limits = Limits { cpu_ms: 300, ..Limits::default() };
     for (misdeed, expected) in
         [("spin", FaultKind::CpuDeadline), ("trap", FaultKind::Trap), ("fault", FaultKind::Reported)]
     {

@@ -79,7 +79,7 @@ async fn instances_that_have_grown_are_replaced() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trapped_instances_do_not_come_back_and_are_replaced_ahead_of_the_next_call() {
     let host = Host::new();
-    let environment = load(&host, Limits { cpu_ms: 50, ..Limits::default() }).await;
+    let environment = load(&host, Limits { cpu_ms: 300, ..Limits::default() }).await;
     for (misdeed, kind) in [("trap", FaultKind::Trap), ("spin", FaultKind::CpuDeadline)] {
         assert_eq!(calls(&environment).await, r#"{"calls":1}"#);
         let made = stats(&host).instances_made;

@@ -71,7 +71,7 @@ async fn calls_wait_for_their_turn_and_then_are_told_to_come_back() {
         tokio::task::yield_now().await;
     }
     // The queue has one place, so a second one does not wait at all.
-    tokio::time::timeout(Duration::from_secs(10), busy(&environment, InstanceFor::Call)).await.expect("at once");
+    tokio::time::timeout(Duration::from_secs(50), busy(&environment, InstanceFor::Call)).await.expect("at once");
     drop(first);
     assert!(waiting.await.unwrap());
     drop(held);

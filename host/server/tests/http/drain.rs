@@ -10,7 +10,7 @@ use crate::{
     fixture::Running,
 };
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(300);
 
 #[tokio::test]
 async fn a_drain_answers_what_has_begun_and_closes_the_rest() {

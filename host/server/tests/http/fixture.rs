@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use crate::client::PATIENCE;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gym_agents::ports::{Agent, Cookie, Model, Reply, RequestContext};
@@ -48,7 +49,7 @@ impl Watch {
 
     /// Waits until `counter` is at least `count`.
     pub(crate) async fn until(&self, counter: &AtomicUsize, count: usize) {
-        tokio::time::timeout(Duration::from_secs(20), async {
+        tokio::time::timeout(PATIENCE, async {
             loop {
                 let changed = self.changed.notified();
                 if counter.load(Ordering::SeqCst) >= count {
