@@ -44,7 +44,7 @@ impl Model for AgentDialects {
     }
 
     async fn messages(&self, body: Bytes, context: &mut RequestContext) -> Result<Reply, Fault> {
-        crate::messages::through_responses(self, body, context).await
+        crate::messages::through_responses_with_options(self, body, context).await
     }
 }
 

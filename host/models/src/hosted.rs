@@ -106,7 +106,7 @@ mod tests {
         let body = json!({"input": [{"role": "user", "content": "q"},
             {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "hm"}]},
             {"type": "message", "role": "assistant", "id": "m", "content": [{"type": "output_text", "text": "b"}]}],
-            "tools": [{"type": "function", "name": "f", "strict": true}]});
+            "tools": [{"type": "function", "name": "f", "strict": true}], "metadata": block.get("metadata")});
         let request = ModelRequest::parse(Bytes::from(body.to_string())).expect("a request");
         let reply = model.respond(request, &mut RequestContext::default()).await.expect("a reply");
         assert_eq!(reply.status, 200);
@@ -123,6 +123,14 @@ mod tests {
         assert_eq!(seen.json()["model"], "d");
         let seen = sent(azure_model, "openai_base_url", "/openai/v1", block).await;
         assert_eq!(seen.path, "/openai/v1/chat/completions?api-version=2025-04-01%20preview");
+    }
+
+    #[tokio::test]
+    async fn a_provider_gets_metadata_as_it_is() {
+        let block = json!({"model": "z", "metadata": {"extra_body": "{\"top_k\": 1}", "audio_data": "data:audio/wav;base64,AA"}});
+        let metadata = block["metadata"].clone();
+        let seen = sent(provider_model, "base_url", "/v1", block).await.json();
+        assert_eq!((&seen["metadata"], seen.get("top_k")), (&metadata, None));
     }
 
     #[tokio::test]

@@ -11,13 +11,30 @@ use gym_protocol::{Fault, Members, ModelRequest, ObjectWriter, Raw};
 use crate::chat::request::array;
 use crate::chat::{ConvertError, content_text, list, object, string};
 
-/// Answers a Messages request through [`Model::respond`].
+/// Answers a Messages request through [`Model::respond`]. Options without a form in the Responses API are dropped.
 pub(crate) async fn through_responses(
     model: &(impl Model + ?Sized),
     body: Bytes,
     context: &mut RequestContext,
 ) -> Result<Reply, Fault> {
-    let request = match to_model_request(body) {
+    answer(model, to_model_request(body, false), context).await
+}
+
+/// The same for models that find such options in `metadata.extra_body`.
+pub(crate) async fn through_responses_with_options(
+    model: &(impl Model + ?Sized),
+    body: Bytes,
+    context: &mut RequestContext,
+) -> Result<Reply, Fault> {
+    answer(model, to_model_request(body, true), context).await
+}
+
+async fn answer(
+    model: &(impl Model + ?Sized),
+    request: Result<ModelRequest, ConvertError>,
+    context: &mut RequestContext,
+) -> Result<Reply, Fault> {
+    let request = match request {
         Ok(request) => request,
         Err(error) => return Ok(Reply::new(400, error_body(400, &error.message).bytes().clone())),
     };
@@ -60,8 +77,9 @@ pub fn error_body(status: u16, message: &str) -> Raw {
     body.finish()
 }
 
-/// A Messages request as create params.
-pub fn to_model_request(body: Bytes) -> Result<ModelRequest, ConvertError> {
+/// A Messages request as create params. With `options`, `stop_sequences` and `top_k` go into `metadata.extra_body`, where
+/// engines find what the Responses API has no form for.
+pub fn to_model_request(body: Bytes, options: bool) -> Result<ModelRequest, ConvertError> {
     let body = Raw::parse(body)
         .and_then(|body| body.members())
         .map_err(|_| ConvertError::new("the body is not a JSON object"))?;
@@ -80,14 +98,13 @@ pub fn to_model_request(body: Bytes) -> Result<ModelRequest, ConvertError> {
             request.params.set(to, value.clone());
         }
     }
-    // What the Responses API has no form for goes where engines find it.
     let mut extra = Members::new();
     for (from, to) in [("stop_sequences", "stop"), ("top_k", "top_k")] {
         if let Some(value) = body.get_set(from).filter(|value| value.as_str() != "[]") {
             extra.set(to, value.clone());
         }
     }
-    if !extra.is_empty() {
+    if options && !extra.is_empty() {
         let mut metadata = Members::new();
         metadata.set("extra_body", Raw::from_value(extra.to_raw().as_str()));
         request.params.set("metadata", metadata.to_raw());

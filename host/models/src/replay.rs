@@ -183,6 +183,7 @@ impl Model for ReplayModel {
                 output: Output::Whole(items),
                 incomplete: attempt.incomplete.as_deref().filter(|_| last),
                 usage: attempt.usage.clone().filter(|_| last),
+                native_finish_reason: None,
             },
         );
         Ok(Reply::ok(response.bytes().clone()))
@@ -193,7 +194,7 @@ impl Model for ReplayModel {
     }
 
     async fn messages(&self, body: Bytes, context: &mut RequestContext) -> Result<Reply, Fault> {
-        crate::messages::through_responses(self, body, context).await
+        crate::messages::through_responses_with_options(self, body, context).await
     }
 }
 

@@ -97,6 +97,8 @@ pub struct Answer<'a> {
     pub incomplete: Option<&'a str>,
     /// Token counts: a [`Usage`], or one that is passed on.
     pub usage: Option<Raw>,
+    /// A provider's own reason to finish, as a JSON string.
+    pub native_finish_reason: Option<Raw>,
 }
 
 /// Request fields that a Response repeats where they are set, after its own fields.
@@ -161,6 +163,9 @@ pub fn write_response(params: &Members, answer: &Answer<'_>) -> Raw {
         Some(usage) => out.member("usage", usage),
         None => out.text("usage", "null"),
     }
+    if let Some(reason) = &answer.native_finish_reason {
+        out.member("native_finish_reason", reason);
+    }
     out.finish()
 }
 
@@ -204,6 +209,7 @@ mod tests {
             output: Output::Text(b"[]"),
             incomplete: Some("max_output_tokens"),
             usage: Some(usage.to_raw()),
+            native_finish_reason: None,
         };
         let text = write_response(&params, &answer);
         assert!(text.as_str().contains("\"created_at\":1700000000.0,"));

@@ -195,6 +195,7 @@ impl ScriptedModel {
                 model: request.params.get_set("model").cloned().unwrap_or_else(|| Raw::from_value(&self.name)),
                 output: Output::Text(&Prepared::output_text(pieces, &tag_text)),
                 incomplete,
+                native_finish_reason: None,
                 usage: Some(
                     Usage {
                         input: read,
@@ -259,7 +260,7 @@ impl Model for ScriptedModel {
     }
 
     async fn messages(&self, body: Bytes, context: &mut RequestContext) -> Result<Reply, Fault> {
-        crate::messages::through_responses(self, body, context).await
+        crate::messages::through_responses_with_options(self, body, context).await
     }
 }
 

@@ -19,7 +19,8 @@ pub use self::settings::{ReasoningField, VllmSettings};
 
 use crate::chat::request::{ChatOptions, ChatRequest, END_OF_THINK, THINK, to_chat};
 use crate::chat::response::{
-    Collected, ResponseOptions, collect_tokens, empty_completion, first_choice, reasoning_of, to_response, with_message,
+    Collected, ResponseOptions, TokenSource, collect_tokens, empty_completion, first_choice, reasoning_of, to_response,
+    with_message,
 };
 use crate::chat::serve::bad_request;
 use crate::chat::{ConvertError, TOKEN_FIELDS, object, string};
@@ -41,6 +42,24 @@ struct Replica {
     endpoint: Endpoint,
     /// The same without `/v1`, where `/tokenize` is.
     root: Endpoint,
+}
+
+/// What the engine is asked.
+enum Sent {
+    /// Messages.
+    Chat(ChatRequest),
+    /// The body for `/completions`.
+    Text(Members),
+}
+
+impl Sent {
+    /// All of it but messages.
+    fn params(&self) -> &Members {
+        match self {
+            Self::Chat(chat) => &chat.params,
+            Self::Text(body) => body,
+        }
+    }
 }
 
 /// What came of a chat call.
@@ -131,7 +150,9 @@ impl VllmModel {
     /// Makes a request ready for the engine.
     async fn prepared(&self, chat: ChatRequest, context: &mut RequestContext) -> Result<ChatRequest, ConvertError> {
         let mut chat = prepare::prepare(&self.settings, chat)?;
-        audio::insert(&mut chat, self.settings.audio_root.as_deref()).await?;
+        if self.settings.reads_metadata {
+            audio::insert(&mut chat, self.settings.audio_root.as_deref()).await?;
+        }
         if self.settings.forward_session_id_as_conversation_id {
             let mut conversation = Members::new();
             conversation.set("conversation_id", Raw::from_value(&self.session(context)));
@@ -151,15 +172,21 @@ impl VllmModel {
 
     async fn try_call(&self, mut chat: ChatRequest, context: &mut RequestContext) -> Result<Members, Stop> {
         without_streaming(&mut chat.params);
-        let chat = self.prepared(chat, context).await?;
-        if !self.settings.sequential_reasoning_allowed && ends_in_reasoning(&chat) {
+        let sent = if self.settings.use_completions_api {
+            Sent::Text(completions::to_completions(&self.settings, &chat)?)
+        } else {
+            Sent::Chat(self.prepared(chat, context).await?)
+        };
+        if let Sent::Chat(chat) = &sent
+            && !self.settings.sequential_reasoning_allowed
+            && ends_in_reasoning(chat)
+        {
             return Ok(empty_completion(&self.settings.model, "content_filter", &new_id(), now()));
         }
         let replica = self.replica(context);
-        let (path, body) = if self.settings.use_completions_api {
-            ("/completions", completions::to_completions(&chat)?.to_raw().bytes().clone())
-        } else {
-            ("/chat/completions", chat.to_body())
+        let (path, body) = match &sent {
+            Sent::Chat(chat) => ("/chat/completions", chat.to_body()),
+            Sent::Text(body) => ("/completions", body.to_raw().bytes().clone()),
         };
         let answered = replica.upstream.post(&replica.endpoint.call(path, body, context), Repeat::Always).await?;
         if answered.status == 400 && !self.settings.propagate_context_overflow_errors && is_overflow(&answered.body) {
@@ -168,18 +195,34 @@ impl VllmModel {
         if answered.status != 200 {
             return Err(Stop::Reply(reply(answered)));
         }
-        let mut completion = self.members(&answered)?;
-        if self.settings.use_completions_api {
-            completion = completions::to_chat_completion(&completion).map_err(|error| self.bad_answer(&error))?;
+        let completion = self.members(&answered)?;
+        if matches!(sent, Sent::Text(_)) {
+            return self.of_text(&completion, &sent, replica, context).await.map_err(Stop::Fault);
         }
-        self.with_tokens(completion, &chat, replica, context).await.map_err(Stop::Fault)
+        self.with_tokens(completion, &sent, replica, context).await.map_err(Stop::Fault)
     }
 
-    /// Puts the token data on the message, or takes it off when it is not wanted.
+    /// An answer of `/completions` as a chat completion, with the token data if it is wanted.
+    async fn of_text(
+        &self,
+        completion: &Members,
+        sent: &Sent,
+        replica: &Replica,
+        context: &RequestContext,
+    ) -> Result<Members, Fault> {
+        let tokens = self.settings.return_token_id_information;
+        let mut message = completions::to_message(completion, tokens).map_err(|error| self.bad_answer(&error))?;
+        if tokens && message.get("prompt_token_ids").is_none() {
+            message.set("prompt_token_ids", self.tokenize(sent, replica, context).await?);
+        }
+        completions::to_chat_completion(completion, &message).map_err(|error| self.bad_answer(&error))
+    }
+
+    /// Puts the token data on the message, if it is wanted.
     async fn with_tokens(
         &self,
         completion: Members,
-        chat: &ChatRequest,
+        sent: &Sent,
         replica: &Replica,
         context: &RequestContext,
     ) -> Result<Members, Fault> {
@@ -187,13 +230,13 @@ impl VllmModel {
         let mut message = object(&choice, "message")
             .ok_or_else(|| self.bad_answer(&ConvertError::new("the completion has no message")))?;
         if !self.settings.return_token_id_information {
-            if TOKEN_FIELDS.iter().all(|name| message.get(name).is_none()) {
-                return Ok(completion);
-            }
-            TOKEN_FIELDS.iter().for_each(|name| drop(message.remove(name)));
-            return with_message(&completion, &message, false).map_err(|error| self.bad_answer(&error));
+            return Ok(completion);
         }
-        let required = chat.params.get_set("required_prefix_token_ids");
+        let source = match message.get("generation_token_ids") {
+            Some(_) => TokenSource::Message,
+            None => TokenSource::Choice,
+        };
+        let required = sent.params().get_set("required_prefix_token_ids");
         let tokens = match collect_tokens(&completion).map_err(|error| self.bad_answer(&error))? {
             Collected::Whole(tokens) => {
                 if let Some(required) = required
@@ -208,7 +251,7 @@ impl VllmModel {
                 return Err(self.bad_answer(&ConvertError::new(text)));
             }
             Collected::WithoutPrompt(mut tokens) => {
-                tokens.set("prompt_token_ids", self.tokenize(chat, replica, context).await?);
+                tokens.set("prompt_token_ids", self.tokenize(sent, replica, context).await?);
                 tokens
             }
         };
@@ -217,22 +260,23 @@ impl VllmModel {
                 message.set(name, value.clone());
             }
         }
-        with_message(&completion, &message, true).map_err(|error| self.bad_answer(&error))
+        with_message(&completion, &message, source).map_err(|error| self.bad_answer(&error))
     }
 
     /// Asks the engine for the ids of a prompt.
-    async fn tokenize(&self, chat: &ChatRequest, replica: &Replica, context: &RequestContext) -> Result<Raw, Fault> {
+    async fn tokenize(&self, sent: &Sent, replica: &Replica, context: &RequestContext) -> Result<Raw, Fault> {
         let mut body = Members::new();
         body.set("model", Raw::from_value(&self.settings.model));
-        if self.settings.use_completions_api {
-            let prompt = completions::to_completions(chat).map_err(|error| self.bad_answer(&error))?;
-            body.set("prompt", prompt.get("prompt").cloned().unwrap_or_else(|| Raw::from_value("")));
-        } else {
-            body.set("messages", chat.messages_raw());
-            for name in ["tools", "chat_template_kwargs", "mm_processor_kwargs", "required_prefix_token_ids"] {
-                if let Some(value) = chat.params.get_set(name) {
-                    body.set(name, value.clone());
-                }
+        let names: &[&str] = match sent {
+            Sent::Chat(chat) => {
+                body.set("messages", chat.messages_raw());
+                &["tools", "chat_template_kwargs", "mm_processor_kwargs", "required_prefix_token_ids"]
+            }
+            Sent::Text(_) => &["prompt", "add_special_tokens"],
+        };
+        for name in names {
+            if let Some(value) = sent.params().get_set(name) {
+                body.set(name, value.clone());
             }
         }
         let call: Call = replica.root.call("/tokenize", body.to_raw().bytes().clone(), context);
@@ -279,7 +323,11 @@ impl Model for VllmModel {
             let call = replica.endpoint.call("/responses", self.native_body(request), context);
             return Ok(reply(replica.upstream.post(&call, Repeat::Always).await?));
         }
-        let chat = match to_chat(&request, ChatOptions { strict_tools: self.settings.strict_tools }) {
+        let options = ChatOptions {
+            strict_tools: self.settings.strict_tools,
+            token_data: self.settings.return_token_id_information,
+        };
+        let chat = match to_chat(&request, options) {
             Ok(chat) => chat,
             Err(error) => return Ok(bad_request(&error.message)),
         };
@@ -287,6 +335,7 @@ impl Model for VllmModel {
             model: &self.settings.model,
             think_tags: self.settings.uses_reasoning_parser,
             continued: self.continues(&chat),
+            token_data: self.settings.return_token_id_information,
         };
         let completion = match self.call(chat, context).await? {
             Chatted::Completion(completion) => completion,
@@ -316,7 +365,11 @@ impl Model for VllmModel {
     }
 
     async fn messages(&self, body: Bytes, context: &mut RequestContext) -> Result<Reply, Fault> {
-        crate::messages::through_responses(self, body, context).await
+        if self.settings.reads_metadata {
+            crate::messages::through_responses_with_options(self, body, context).await
+        } else {
+            crate::messages::through_responses(self, body, context).await
+        }
     }
 
     async fn respond_stream(
@@ -395,7 +448,7 @@ fn think_in_content(completion: &Members, continued: bool) -> Result<Members, Co
     message.remove("reasoning");
     let content = if continued { reasoning + &content } else { format!("{THINK}{reasoning}{END_OF_THINK}{content}") };
     message.set("content", Raw::from_value(&content));
-    with_message(completion, &message, false)
+    with_message(completion, &message, TokenSource::None)
 }
 
 fn new_id() -> String {

@@ -21,6 +21,8 @@ pub struct ChatRequest {
 pub struct ChatOptions {
     /// Keep `strict` of tools. vLLM does not know it.
     pub strict_tools: bool,
+    /// Send token data of earlier turns back to the engine.
+    pub token_data: bool,
 }
 
 impl ChatRequest {
@@ -91,6 +93,7 @@ fn write_member(body: &mut Vec<u8>, name: &str, value: &Raw) {
 pub fn to_chat(request: &ModelRequest, options: ChatOptions) -> Result<ChatRequest, ConvertError> {
     let mut chat = ChatRequest { params: chat_params(&request.params, options)?, messages: Vec::new() };
     let mut assistant: Option<Assistant> = None;
+    let finish = |assistant: Assistant| assistant.finish(options.token_data);
     for item in &request.input {
         let item = item.members().map_err(|_| ConvertError::new("every input item must be an object"))?;
         let kind = string(&item, "type").unwrap_or_default();
@@ -100,12 +103,12 @@ pub fn to_chat(request: &ModelRequest, options: ChatOptions) -> Result<ChatReque
             ("reasoning", _) => assistant.get_or_insert_default().reasoning(&item),
             ("function_call" | "custom_tool_call", _) => assistant.get_or_insert_default().call(&kind, &item)?,
             _ => {
-                chat.messages.extend(assistant.take().map(Assistant::finish));
+                chat.messages.extend(assistant.take().map(finish));
                 chat.messages.push(other_message(&kind, &role, &item)?);
             }
         }
     }
-    chat.messages.extend(assistant.take().map(Assistant::finish));
+    chat.messages.extend(assistant.take().map(finish));
     if let [message] = chat.messages.as_mut_slice()
         && request.is_text
         && let Some(text) = message.remove("content")
@@ -205,7 +208,7 @@ impl Assistant {
         Ok(())
     }
 
-    fn finish(self) -> Members {
+    fn finish(self, token_data: bool) -> Members {
         let mut message = Members::new();
         message.set("role", Raw::from_value("assistant"));
         let content = if self.content.is_empty() { Raw::null() } else { Raw::from_value(&self.content) };
@@ -217,7 +220,9 @@ impl Assistant {
             message.set("tool_calls", array(&self.calls));
         }
         // Engines splice the tokens of a prefix.
-        copy_token_data(&self.tokens, &mut message);
+        if token_data {
+            copy_token_data(&self.tokens, &mut message);
+        }
         message
     }
 }
@@ -443,10 +448,13 @@ fn push_tool(out: &mut Vec<Raw>, tool: &Raw, prefix: &str, options: ChatOptions)
             }
         }
         "custom" => {
-            for name in ["name", "description", "format"] {
+            for name in ["name", "description"] {
                 if let Some(value) = named(name) {
                     nested.set(name, value);
                 }
+            }
+            if let Some(format) = object(&tool, "format") {
+                nested.set("format", custom_format(format));
             }
         }
         "namespace" if prefix.is_empty() => {
@@ -462,6 +470,18 @@ fn push_tool(out: &mut Vec<Raw>, tool: &Raw, prefix: &str, options: ChatOptions)
     chat.set(&kind, nested.to_raw());
     out.push(chat.to_raw());
     Ok(())
+}
+
+/// The format of a custom tool's input: chat nests a grammar.
+fn custom_format(mut format: Members) -> Raw {
+    if string(&format, "type").as_deref() != Some("grammar") || format.get_set("grammar").is_some() {
+        return format.to_raw();
+    }
+    format.remove("type");
+    let mut out = Members::new();
+    out.set("type", Raw::from_value("grammar"));
+    out.set("grammar", format.to_raw());
+    out.to_raw()
 }
 
 fn tool_choice(choice: &Raw) -> Result<Raw, ConvertError> {

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const OPTIONS: ChatOptions = ChatOptions { strict_tools: false };
+const OPTIONS: ChatOptions = ChatOptions { strict_tools: false, token_data: true };
 
 fn convert(body: Value) -> Result<Value, String> {
     let request = ModelRequest::parse(Bytes::from(body.to_string())).expect("a request");
@@ -230,5 +230,31 @@ fn think_blocks_are_split_off() {
         ("b", vec![], "b"),
     ] {
         assert_eq!(split_think(content), (thoughts, rest.to_owned()), "{content}");
+    }
+}
+
+#[test]
+fn the_grammar_of_a_custom_tool_is_nested_in_chat() {
+    let tool = |format: Value| json!({"type": "custom", "name": "c", "format": format});
+    let body = json!({"input": "q", "tools": [tool(json!({"type": "grammar", "syntax": "lark", "definition": "d"})),
+        tool(json!({"type": "text"}))]});
+    let nested = |format: Value| json!({"type": "custom", "custom": {"name": "c", "format": format}});
+    assert_eq!(
+        convert(body).unwrap()["tools"],
+        json!([
+            nested(json!({"type": "grammar", "grammar": {"syntax": "lark", "definition": "d"}})),
+            nested(json!({"type": "text"}))
+        ])
+    );
+}
+
+#[test]
+fn token_data_goes_back_to_engines_that_collect_it_only() {
+    let input = json!([{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "prompt_token_ids": [1],
+        "generation_token_ids": [2], "generation_log_probs": [0]}]);
+    let request = ModelRequest::parse(Bytes::from(json!({"input": input}).to_string())).expect("a request");
+    for token_data in [true, false] {
+        let chat = to_chat(&request, ChatOptions { token_data, ..OPTIONS }).expect("convertible");
+        assert_eq!(chat.messages[0].get("generation_token_ids").is_some(), token_data);
     }
 }

@@ -29,14 +29,16 @@ pub struct ResponseOptions<'a> {
     pub think_tags: bool,
     /// The engine went on writing a message of the assistant, so that its reasoning is text.
     pub continued: bool,
+    /// Token data of the message goes to the last item.
+    pub token_data: bool,
 }
 
 /// Converts a completion. `params` are those of the Responses request, which the Response repeats; `id` makes the
 /// hexadecimal part of ids; `now` is used when the completion does not say when it was made.
 ///
 /// The output is a reasoning item if there is reasoning (in a field of its own, or as `<think>…</think>`), then a
-/// message if there is text or nothing else, then one call for each tool call. Token data of the message goes to the
-/// last item.
+/// message if there is text or nothing else, then one call for each tool call. What a provider calls its own reason to
+/// finish (`native_finish_reason`) stays beside the output.
 pub fn to_response(
     params: &Members,
     completion: &Members,
@@ -74,7 +76,9 @@ pub fn to_response(
         let call = call.members().map_err(|_| ConvertError::new("a tool call of the completion is not an object"))?;
         items.push(call_item(&call, &mut *id)?);
     }
-    if let Some(last) = items.last_mut() {
+    if options.token_data
+        && let Some(last) = items.last_mut()
+    {
         super::copy_token_data(&message, last);
     }
     let created = completion.get_set("created").and_then(|created| created.read::<f64>().ok());
@@ -92,8 +96,14 @@ pub fn to_response(
             output: Output::Items(&items),
             incomplete,
             usage: object(completion, "usage").map(|usage| usage_of(&usage).to_raw()),
+            native_finish_reason: choice.get_set("native_finish_reason").map(as_text),
         },
     ))
+}
+
+/// A value as a JSON string.
+fn as_text(value: &Raw) -> Raw {
+    if value.is_string() { value.clone() } else { Raw::from_value(value.as_str()) }
 }
 
 /// The reasoning in a field of its own: `reasoning_content`, or `reasoning` as newer engines call it.
@@ -233,19 +243,7 @@ pub fn collect_tokens(completion: &Members) -> Result<Collected, ConvertError> {
             true
         }
         _ => {
-            let ids = chosen
-                .iter()
-                .map(|token| {
-                    let digits = token.token.strip_prefix("token_id:").unwrap_or(&token.token);
-                    let number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-                    number.then_some(digits).ok_or_else(|| {
-                        ConvertError::new("the tokens of the completion are not ids of the form `token_id:<n>`")
-                    })
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            let mut generation = Vec::with_capacity(ids.len() * 7 + 2);
-            write_list(&mut generation, ids.into_iter());
-            tokens.set("generation_token_ids", Raw::trusted(generation));
+            tokens.set("generation_token_ids", ids_of_texts(chosen.iter().map(|token| token.token.as_ref()))?);
             false
         }
     };
@@ -254,8 +252,24 @@ pub fn collect_tokens(completion: &Members) -> Result<Collected, ConvertError> {
     Ok(if whole { Collected::Whole(tokens) } else { Collected::WithoutPrompt(tokens) })
 }
 
+/// The ids in tokens that are told as `token_id:<n>`.
+pub(crate) fn ids_of_texts<'a>(tokens: impl Iterator<Item = &'a str>) -> Result<Raw, ConvertError> {
+    let ids = tokens
+        .map(|token| {
+            let digits = token.strip_prefix("token_id:").unwrap_or(token);
+            let number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+            number
+                .then_some(digits)
+                .ok_or_else(|| ConvertError::new("the tokens of the completion are not ids of the form `token_id:<n>`"))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut text = Vec::with_capacity(ids.len() * 7 + 2);
+    write_list(&mut text, ids.into_iter());
+    Ok(Raw::trusted(text))
+}
+
 /// Every generated token has its log probability. The lists are counted, not read.
-fn same_length(tokens: &Members) -> Result<(), ConvertError> {
+pub(crate) fn same_length(tokens: &Members) -> Result<(), ConvertError> {
     let [ids, log_probs] = ["generation_token_ids", "generation_log_probs"]
         .map(|name| tokens.get(name).filter(|list| list.is_array()).map(|list| scan::elements(list.bytes()).count()));
     match (ids, log_probs) {
@@ -287,13 +301,30 @@ fn write_list<'a>(text: &mut Vec<u8>, values: impl Iterator<Item = &'a str>) {
     text.push(b']');
 }
 
+/// Where the token data of a message came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenSource {
+    /// Nobody looked for any.
+    None,
+    /// The message itself.
+    Message,
+    /// The choice around it, with its log probabilities.
+    Choice,
+}
+
 /// The completion with another message in its only choice, and without what the message repeats.
-pub(crate) fn with_message(completion: &Members, message: &Members, captured: bool) -> Result<Members, ConvertError> {
+pub(crate) fn with_message(
+    completion: &Members,
+    message: &Members,
+    source: TokenSource,
+) -> Result<Members, ConvertError> {
     let mut choice = first_choice(completion)?;
     choice.set("message", message.to_raw());
     let mut out = completion.clone();
-    if captured {
+    if source == TokenSource::Choice {
         choice.remove("logprobs");
+    }
+    if source != TokenSource::None {
         choice.remove("token_ids");
         choice.remove("prompt_token_ids");
         choice.remove("routed_experts");

@@ -19,7 +19,8 @@ fn counter() -> impl FnMut() -> String {
     }
 }
 
-const OPTIONS: ResponseOptions<'_> = ResponseOptions { model: "policy", think_tags: true, continued: false };
+const OPTIONS: ResponseOptions<'_> =
+    ResponseOptions { model: "policy", think_tags: true, continued: false, token_data: true };
 
 fn convert_with(completion: Value, options: ResponseOptions<'_>) -> Value {
     let raw = to_response(&Members::new(), &members(&completion), options, &mut counter(), 5.0).expect("convertible");
@@ -165,6 +166,16 @@ fn tokens_are_found_in_all_three_places() {
     assert!(collect(r#"{"choices":[{"message":{},"logprobs":{"content":[{"token":"hi","logprob":0}]}}]}"#).is_err());
 }
 
+#[test]
+fn a_providers_own_reason_to_finish_stays_as_text() {
+    for (reason, text) in
+        [(json!("MAX_TOKENS"), json!("MAX_TOKENS")), (json!(2), json!("2")), (json!(null), json!(null))]
+    {
+        let choice = json!({"message": {"content": "a"}, "finish_reason": "stop", "native_finish_reason": reason});
+        assert_eq!(convert_with(json!({"choices": [choice]}), OPTIONS)["native_finish_reason"], text);
+    }
+}
+
 /// A number as some engine may print it.
 fn number_text() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -196,7 +207,7 @@ proptest! {
         let items = response.members().unwrap().get("output").unwrap().elements().unwrap();
         let mut request = ModelRequest::parse(Bytes::from_static(br#"{"input":"q"}"#)).unwrap();
         request.input.extend(items);
-        let chat = to_chat(&request, ChatOptions { strict_tools: false }).unwrap();
+        let chat = to_chat(&request, ChatOptions { strict_tools: false, token_data: true }).unwrap();
         let body = Raw::parse(chat.to_body()).unwrap().members().unwrap();
         let message = body.get("messages").unwrap().elements().unwrap()[1].members().unwrap();
         prop_assert_eq!(message.get("prompt_token_ids").unwrap().as_str(), prompt);

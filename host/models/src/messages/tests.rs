@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn convert(body: Value) -> Result<Value, String> {
-    let request = to_model_request(Bytes::from(body.to_string())).map_err(|error| error.message)?;
+    let request = to_model_request(Bytes::from(body.to_string()), true).map_err(|error| error.message)?;
     Ok(serde_json::from_slice(&request.to_body()).expect("JSON"))
 }
 
@@ -112,4 +112,14 @@ fn the_stop_reason_says_how_it_ended() {
     assert_eq!(stop(json!({"reason": "content_filter"}), json!([])), "refusal");
     let refusal = json!([{"type": "message", "content": [{"type": "refusal", "refusal": "no"}]}]);
     assert_eq!(stop(json!(null), refusal), "refusal");
+}
+
+#[test]
+fn options_without_a_form_go_to_engines_only() {
+    let body =
+        Bytes::from_static(br#"{"messages":[{"role":"user","content":"q"}],"stop_sequences":["END"],"top_k":5}"#);
+    for options in [true, false] {
+        let request = to_model_request(body.clone(), options).unwrap();
+        assert_eq!(request.params.get("metadata").is_some(), options);
+    }
 }

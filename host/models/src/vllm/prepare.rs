@@ -6,7 +6,7 @@ use gym_protocol::{Members, Raw};
 
 use super::settings::VllmSettings;
 use crate::chat::request::{ChatRequest, array, split_think};
-use crate::chat::{ConvertError, TOKEN_FIELDS, object, string};
+use crate::chat::{ConvertError, object, string};
 use crate::openai::underlay;
 
 /// Applies the settings to a request. Audio is not looked at here.
@@ -16,7 +16,7 @@ pub(super) fn prepare(settings: &VllmSettings, mut chat: ChatRequest) -> Result<
     for message in &mut chat.messages {
         prepare_message(settings, message);
     }
-    let metadata = object(&chat.params, "metadata").unwrap_or_default();
+    let metadata = metadata(settings, &chat.params);
     let mut kwargs = settings.chat_template_kwargs.clone();
     let own = object(&chat.params, "chat_template_kwargs").unwrap_or_default();
     let in_metadata = json_text(&metadata, "chat_template_kwargs")?;
@@ -32,15 +32,7 @@ pub(super) fn prepare(settings: &VllmSettings, mut chat: ChatRequest) -> Result<
     {
         chat.params.set("tools", tools);
     }
-    let choices = chat.params.get_set("n").map(Raw::as_str);
-    if settings.return_token_id_information && choices.is_some_and(|n| n != "1") {
-        return Err(ConvertError::new("token data is collected of one choice only: `n` must be 1"));
-    }
-    let mut extra_body = settings.extra_body.clone();
-    overlay(&mut extra_body, &json_text(&metadata, "extra_body")?);
-    for fixed in ["messages", "stream", "stream_options"] {
-        extra_body.remove(fixed);
-    }
+    let extra_body = extra_body(settings, &metadata)?;
 
     chat.params.set("model", Raw::from_value(&settings.model));
     if !kwargs.is_empty() {
@@ -70,7 +62,32 @@ pub(super) fn prepare(settings: &VllmSettings, mut chat: ChatRequest) -> Result<
     }
     chat.params = underlay(&extra_body, chat.params);
     overlay(&mut chat.params, &settings.sampling_overrides);
+    one_choice(settings, &chat.params)?;
     Ok(chat)
+}
+
+/// The metadata of a request, where it may have options for the engine.
+pub(super) fn metadata(settings: &VllmSettings, params: &Members) -> Members {
+    if settings.reads_metadata { object(params, "metadata").unwrap_or_default() } else { Members::new() }
+}
+
+/// What lies under a body: the configuration's, and over it that in the metadata.
+pub(super) fn extra_body(settings: &VllmSettings, metadata: &Members) -> Result<Members, ConvertError> {
+    let mut extra_body = settings.extra_body.clone();
+    overlay(&mut extra_body, &json_text(metadata, "extra_body")?);
+    for fixed in ["messages", "stream", "stream_options"] {
+        extra_body.remove(fixed);
+    }
+    Ok(extra_body)
+}
+
+/// Token data is collected of one answer only.
+pub(super) fn one_choice(settings: &VllmSettings, body: &Members) -> Result<(), ConvertError> {
+    let choices = body.get_set("n").map(Raw::as_str);
+    if settings.return_token_id_information && choices.is_some_and(|n| n != "1") {
+        return Err(ConvertError::new("token data is collected of one choice only: `n` must be 1"));
+    }
+    Ok(())
 }
 
 fn prepare_message(settings: &VllmSettings, message: &mut Members) {
@@ -80,11 +97,6 @@ fn prepare_message(settings: &VllmSettings, message: &mut Members) {
     }
     if role != "assistant" {
         return;
-    }
-    if !settings.return_token_id_information {
-        for name in TOKEN_FIELDS {
-            message.remove(name);
-        }
     }
     if !settings.uses_reasoning_parser || settings.preserve_reasoning_in_assistant_content {
         return;
@@ -150,14 +162,17 @@ fn prefix_ids(messages: &[Members]) -> Option<Raw> {
     Some(Raw::trusted(text))
 }
 
-/// Members of a JSON text.
+/// Members of a JSON text; none of an empty one.
 fn json_text(metadata: &Members, name: &str) -> Result<Members, ConvertError> {
     let wrong = || ConvertError::new(format!("`metadata.{name}` must be the JSON text of an object"));
     let Some(value) = metadata.get_set(name) else { return Ok(Members::new()) };
     let text: String = value.read().map_err(|_| wrong())?;
+    if text.is_empty() {
+        return Ok(Members::new());
+    }
     Raw::parse(text.into()).and_then(|object| object.members()).map_err(|_| wrong())
 }
 
-fn overlay(members: &mut Members, over: &Members) {
+pub(super) fn overlay(members: &mut Members, over: &Members) {
     over.iter().for_each(|(name, value)| members.set(name, value.clone()));
 }

@@ -75,10 +75,13 @@ pub struct VllmSettings {
     pub forward_session_id_as_conversation_id: bool,
     /// Keep `strict` of tools, which vLLM does not know.
     pub strict_tools: bool,
+    /// Read the options for the engine in `metadata`: more of the body, options of the chat template, audio.
+    pub reads_metadata: bool,
 }
 
 impl VllmSettings {
-    /// A hosted endpoint for this model: no token data, errors as they are, reasoning not sent back.
+    /// A hosted endpoint for this model: no token data, errors as they are, reasoning not sent back,
+    /// `metadata` passed on unread.
     pub fn hosted(model: String) -> Self {
         Self {
             base_url: Vec::new(),
@@ -103,6 +106,7 @@ impl VllmSettings {
             propagate_context_overflow_errors: true,
             forward_session_id_as_conversation_id: false,
             strict_tools: true,
+            reads_metadata: false,
         }
     }
 
@@ -157,6 +161,7 @@ impl VllmSettings {
             propagate_context_overflow_errors: settings.flag("propagate_context_overflow_errors", false)?,
             forward_session_id_as_conversation_id: settings.flag("forward_session_id_as_conversation_id", false)?,
             strict_tools: false,
+            reads_metadata: true,
         };
         if read.is_responses_native {
             for (key, set) in [

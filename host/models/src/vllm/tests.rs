@@ -67,6 +67,8 @@ async fn settings_and_metadata_shape_the_body() {
     assert_eq!(sent(json!({}), other.clone()).await.get("chat_template_kwargs"), None);
     let forwarded = json!({"forward_request_chat_template_kwargs": true});
     assert_eq!(sent(forwarded, other).await["chat_template_kwargs"], json!({"b": 4}));
+    let nothing = json!({"input": "q", "metadata": {"extra_body": "", "chat_template_kwargs": ""}});
+    assert_eq!(sent(json!({}), nothing).await.get("chat_template_kwargs"), None);
     let (status, _) =
         respond(&model("http://127.0.0.1:9", json!({})), json!({"input": "q", "metadata": {"extra_body": "not json"}}))
             .await;
@@ -251,10 +253,75 @@ async fn base_models_get_the_text_as_prompt() {
     assert_eq!(upstream.seen()[0].path, "/v1/completions");
     assert_eq!(
         upstream.seen()[0].json(),
-        json!({"prompt": "sum\n\n2+2=", "max_tokens": 3, "model": "m", "logprobs": 1, "return_tokens_as_token_ids": true})
+        json!({"prompt": "sum\n\n2+2=", "max_tokens": 3, "model": "m", "logprobs": 0, "return_token_ids": true,
+            "return_tokens_as_token_ids": true})
     );
     let (status, _) = respond(&model, json!({"input": "q", "tools": [{"type": "function", "name": "f"}]})).await;
     assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn what_a_text_completion_does_not_know_stays_behind_and_missing_tokens_are_asked_for() {
+    let answer = r#"{"id":"c","choices":[{"text":"b","logprobs":{"tokens":["token_id:4","token_id:5"],
+        "token_logprobs":[-0.250,null]}}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
+    let acts = vec![TestUpstream::json(answer), TestUpstream::json(r#"{"tokens":[1, 2]}"#)];
+    let upstream = TestUpstream::start(acts).await;
+    let block = json!({"use_completions_api": true, "return_token_id_information": true, "sampling_overrides": {"top_k": 1},
+        "extra_body": {"top_k": 9, "max_tokens": 7, "add_special_tokens": false}});
+    let model = model(&upstream.url, block);
+    let body = json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}], "stop": ["x"], "tools": [],
+        "max_completion_tokens": 5, "reasoning_effort": "low", "top_logprobs": null, "tool_choice": "none", "stream": false,
+        "metadata": {"extra_body": "{\"seed\": 3}"}});
+    let reply = model.chat(Bytes::from(body.to_string()), &mut RequestContext::default()).await.unwrap();
+    assert_eq!(
+        upstream.seen()[0].json(),
+        json!({"model": "m", "prompt": "a", "stop": ["x"], "max_tokens": 5, "logprobs": 0, "top_k": 1, "seed": 3,
+            "add_special_tokens": false, "return_token_ids": true, "return_tokens_as_token_ids": true})
+    );
+    assert_eq!(upstream.seen()[1].json(), json!({"model": "m", "prompt": "a", "add_special_tokens": false}));
+    let text = String::from_utf8(reply.body.to_vec()).unwrap();
+    assert!(text.contains(r#""generation_log_probs":[-0.250,null]"#), "{text}");
+    let reply: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        reply["choices"],
+        json!([{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "b",
+            "prompt_token_ids": [1, 2], "generation_token_ids": [4, 5], "generation_log_probs": [-0.25, null]}}])
+    );
+}
+
+#[tokio::test]
+async fn the_chat_route_passes_token_data_on_that_nobody_collects() {
+    let tokens = json!({"prompt_token_ids": [1], "generation_token_ids": [2], "generation_log_probs": [-0.5]});
+    let mut message = tokens.clone();
+    message["role"] = json!("assistant");
+    message["content"] = json!("a");
+    let upstream = TestUpstream::start(vec![TestUpstream::json(completion(message.clone()))]).await;
+    let body = json!({"messages": [message]});
+    let plain = model(&upstream.url, json!({}));
+    let reply = plain.chat(Bytes::from(body.to_string()), &mut RequestContext::default()).await.unwrap();
+    let reply: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(reply["choices"][0]["message"], message);
+    assert_eq!(upstream.seen()[0].json()["messages"], body["messages"]);
+    // A Response has it only where it is collected.
+    let (_, response) = respond(&plain, json!({"input": "q"})).await;
+    assert_eq!(response["output"][0].get("prompt_token_ids"), None);
+}
+
+#[tokio::test]
+async fn log_probabilities_beside_whole_token_data_stay() {
+    let mut answer: Value = serde_json::from_str(
+        &completion(json!({"content": "a", "prompt_token_ids": [1],
+        "generation_token_ids": [2], "generation_log_probs": [-0.5]}))
+        .to_string(),
+    )
+    .unwrap();
+    answer["choices"][0]["logprobs"] = json!({"content": [{"token": "token_id:2", "logprob": -0.5}]});
+    let upstream = TestUpstream::start(vec![TestUpstream::json(&answer)]).await;
+    let model = model(&upstream.url, json!({"return_token_id_information": true}));
+    let body = json!({"messages": [{"role": "user", "content": "q"}]});
+    let reply = model.chat(Bytes::from(body.to_string()), &mut RequestContext::default()).await.unwrap();
+    let reply: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(reply, answer);
 }
 
 #[tokio::test]
