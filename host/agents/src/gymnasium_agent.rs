@@ -14,7 +14,7 @@ use crate::{
     driver::{Base, Driver},
     failure::{RunError, Stage},
     ports::{Model, Reply, RequestContext, Route, Session},
-    request_body::{create_params, row_request},
+    request_body::{create_params_as_they_came, row_request},
     transcript::{Transcript, call_output, user_message},
 };
 
@@ -75,20 +75,23 @@ impl GymnasiumAgent {
             let reply = calls::post_ok(session, &Route::Step, "step", body, Stage::Agent).await?;
             let step = Step::read(&reply).ok_or_else(|| bad_reply("step"))?;
             reward += step.reward;
-            if step.terminated || step.truncated || steps >= self.config.max_steps {
+            let ended = step.terminated || step.truncated;
+            if !ended {
+                for output in step.tool_outputs() {
+                    transcript.push(output);
+                }
+                if let Some(observation) = &step.observation {
+                    transcript.push(user_message(observation));
+                }
+            }
+            if ended || steps >= self.config.max_steps {
+                // The limit truncates only what has not ended by itself; what the last step showed is in the transcript.
                 return Ok(Outcome {
                     reward,
                     terminated: step.terminated,
-                    // The limit truncates only what has not ended by itself.
-                    truncated: step.truncated || !step.terminated,
+                    truncated: step.truncated || !ended,
                     info: step.info,
                 });
-            }
-            for output in step.tool_outputs() {
-                transcript.push(output);
-            }
-            if let Some(observation) = step.observation {
-                transcript.push(user_message(&observation));
             }
         }
     }
@@ -240,6 +243,6 @@ impl Driver for GymnasiumAgent {
 
     /// The model's own answer.
     async fn respond(&self, body: Bytes, context: &mut RequestContext) -> Result<Raw, RunError> {
-        calls::ask_once(&*self.model, create_params(body).map_err(RunError::Refused)?, context).await
+        calls::ask_once(&*self.model, create_params_as_they_came(body).map_err(RunError::Refused)?, context).await
     }
 }

@@ -105,8 +105,10 @@ impl Cookies {
 pub struct RequestContext {
     /// The cookies of the client.
     pub cookies: Cookies,
-    /// The id in an `/ng-rollout/<id>` prefix.
+    /// The id in an `/ng-rollout/<id>` prefix, of a typed episode or of a row.
     pub rollout_id: Option<String>,
+    /// Whether the id came as a prefix or with a typed episode: then it goes on to model servers as a prefix.
+    pub prefixed: bool,
     /// Whether the prefix went on with `/training-token-capture`.
     pub token_capture: bool,
     /// W3C `traceparent`, passed on as it came.

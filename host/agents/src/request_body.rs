@@ -27,16 +27,25 @@ pub(crate) fn row_members(body: Bytes) -> Result<Members, Reply> {
 
 /// The model request in a row.
 pub(crate) fn row_request(row: &Members) -> Result<ModelRequest, Reply> {
+    row_request_as_it_came(row).map(ModelRequest::with_message)
+}
+
+/// The same, with an input that is a text as a text: for agents that pass the request on.
+pub(crate) fn row_request_as_it_came(row: &Members) -> Result<ModelRequest, Reply> {
     let params = row.get(PARAMS).cloned().unwrap_or_else(Raw::null);
     params
         .members()
         .and_then(ModelRequest::from_members)
-        .map(ModelRequest::with_message)
         .map_err(|_| refusal(|errors| errors.not_an_object(&Path::Name(&Path::Body, PARAMS), params.bytes())))
 }
 
 /// The request in a `/v1/responses` body, or the error that it is answered with.
 pub(crate) fn create_params(body: Bytes) -> Result<ModelRequest, Reply> {
+    create_params_as_they_came(body).map(ModelRequest::with_message)
+}
+
+/// The same, with an input that is a text as a text.
+pub(crate) fn create_params_as_they_came(body: Bytes) -> Result<ModelRequest, Reply> {
     let raw = read_body(body)?;
     let mut errors = Errors::new();
     write_create_params(raw.bytes(), &Path::Body, &mut Vec::new(), &mut errors);
@@ -45,7 +54,6 @@ pub(crate) fn create_params(body: Bytes) -> Result<ModelRequest, Reply> {
     }
     raw.members()
         .and_then(ModelRequest::from_members)
-        .map(ModelRequest::with_message)
         .map_err(|_| refusal(|errors| errors.not_an_object(&Path::Body, raw.bytes())))
 }
 

@@ -17,7 +17,7 @@ use crate::{
     driver::{Base, Driver, Grading},
     failure::{RunError, Stage},
     ports::{Model, Reply, RequestContext, Session},
-    request_body::{create_params, row_request},
+    request_body::{create_params_as_they_came, row_request_as_it_came},
     simple_agent::{DEFAULT_CEILING, too_many_steps},
     transcript::{FunctionCall, Transcript, asked, call_output, user_message},
 };
@@ -77,6 +77,11 @@ impl ToolSimulationAgent {
         simulator: Option<Arc<dyn Model>>,
     ) -> Self {
         Self { base, config, model, simulator }
+    }
+
+    /// One call passes the request on as it came; of several, all begin with the same message.
+    fn readied(&self, request: ModelRequest) -> ModelRequest {
+        if self.simulator.is_some() { request.with_message() } else { request }
     }
 
     async fn answer(
@@ -192,14 +197,14 @@ impl Driver for ToolSimulationAgent {
         context: &mut RequestContext,
         partial: &mut Option<Raw>,
     ) -> Result<Reply, RunError> {
-        let request = row_request(row).map_err(RunError::Refused)?;
+        let request = self.readied(row_request_as_it_came(row).map_err(RunError::Refused)?);
         let response = self.answer(request, context, partial).await?;
         *partial = Some(response.clone());
         self.config.grading.grade(row, response, session).await
     }
 
     async fn respond(&self, body: Bytes, context: &mut RequestContext) -> Result<Raw, RunError> {
-        let request = create_params(body).map_err(RunError::Refused)?;
+        let request = self.readied(create_params_as_they_came(body).map_err(RunError::Refused)?);
         self.answer(request, context, &mut None).await
     }
 }

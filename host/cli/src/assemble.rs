@@ -86,7 +86,10 @@ impl Foundation {
 
 /// The limits of calls to servers elsewhere.
 pub(crate) fn outbound_settings(settings: &Settings) -> OutboundSettings {
-    OutboundSettings::with_limits(settings.connector_limit, settings.connector_limit_per_host)
+    OutboundSettings {
+        observability: settings.observability,
+        ..OutboundSettings::with_limits(settings.connector_limit, settings.connector_limit_per_host)
+    }
 }
 
 /// The key of session cookies. It survives a restart, so that the cookie of a session that did not is recognised: its

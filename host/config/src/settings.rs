@@ -138,6 +138,8 @@ pub struct Settings {
     pub connector_limit: Option<usize>,
     /// The same for one of these servers (`global_aiohttp_connector_limit_per_host`).
     pub connector_limit_per_host: Option<usize>,
+    /// Whether calls to servers elsewhere name the rollout in their path (`observability_enabled`).
+    pub observability: bool,
     /// Which environment server plays the tasks of a task set.
     pub environment_server_routes: BTreeMap<String, ServerName>,
     /// The one instance that this process shall serve, when NeMo Gym's launcher started it.
@@ -214,6 +216,7 @@ impl Composed {
             host_options: general.host_options,
             connector_limit: general.connector_limit,
             connector_limit_per_host: general.connector_limit_per_host,
+            observability: general.observability,
             environment_server_routes: general.routes,
             only: self.only.clone().and_then(ServerName::new),
             dry_run: general.dry_run,
@@ -318,6 +321,7 @@ struct General {
     host_options: serde_json::Map<String, serde_json::Value>,
     connector_limit: Option<usize>,
     connector_limit_per_host: Option<usize>,
+    observability: bool,
     routes: BTreeMap<String, ServerName>,
     dry_run: bool,
     error_on_almost_servers: bool,
@@ -340,6 +344,7 @@ const GENERAL_KEYS: &[&str] = &[
     "environment_server_routes",
     "global_aiohttp_connector_limit",
     "global_aiohttp_connector_limit_per_host",
+    "observability_enabled",
     "dry_run",
     "error_on_almost_servers",
     "error_on_agent_without_environment_server",
@@ -393,6 +398,7 @@ impl General {
             host_options: host_options(&mut fields),
             connector_limit,
             connector_limit_per_host,
+            observability: fields.flag("observability_enabled").unwrap_or(false),
             routes: routes(&mut fields),
             dry_run: fields.flag("dry_run").unwrap_or(false),
             error_on_almost_servers: fields.flag("error_on_almost_servers").unwrap_or(true),

@@ -29,6 +29,8 @@ pub struct OutboundSettings {
     pub max_concurrent: usize,
     /// The same for one upstream (`global_aiohttp_connector_limit_per_host`), beside the limit of its own block.
     pub max_per_upstream: usize,
+    /// `observability_enabled`: calls for a rollout carry its id as `/ng-rollout/<id>`, also those to resources servers.
+    pub observability: bool,
 }
 
 impl OutboundSettings {
@@ -50,7 +52,7 @@ impl OutboundSettings {
 
 impl Default for OutboundSettings {
     fn default() -> Self {
-        Self { pool: PoolSettings::default(), max_concurrent: 102_400, max_per_upstream: 1024 }
+        Self { pool: PoolSettings::default(), max_concurrent: 102_400, max_per_upstream: 1024, observability: false }
     }
 }
 
@@ -59,6 +61,7 @@ pub struct Outbound {
     transport: Arc<dyn Transport>,
     gate: Arc<Semaphore>,
     max_per_upstream: usize,
+    observability: bool,
     seed: Option<u64>,
     upstreams: Mutex<Vec<Weak<Upstream>>>,
 }
@@ -78,7 +81,8 @@ impl Outbound {
     fn limited(transport: Arc<dyn Transport>, settings: OutboundSettings, seed: Option<u64>) -> Arc<Self> {
         let gate = Arc::new(Semaphore::new(settings.max_concurrent.clamp(1, Semaphore::MAX_PERMITS)));
         let max_per_upstream = settings.max_per_upstream.clamp(1, Semaphore::MAX_PERMITS);
-        Arc::new(Self { transport, gate, max_per_upstream, seed, upstreams: Mutex::default() })
+        let observability = settings.observability;
+        Arc::new(Self { transport, gate, max_per_upstream, observability, seed, upstreams: Mutex::default() })
     }
 
     /// A way to one server elsewhere. `fault` is the kind of its failures other than not being reached.
@@ -92,6 +96,11 @@ impl Outbound {
         upstreams.retain(|upstream| upstream.strong_count() > 0);
         upstreams.push(Arc::downgrade(&upstream));
         upstream
+    }
+
+    /// Whether every call for a rollout carries its id.
+    pub(crate) fn observability(&self) -> bool {
+        self.observability
     }
 
     /// The counters of all upstreams, in the order in which they were made.

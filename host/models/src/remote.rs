@@ -24,6 +24,19 @@ struct Remote {
     name: ServerName,
     base: String,
     upstream: Arc<Upstream>,
+    /// `observability_enabled`.
+    observability: bool,
+}
+
+/// Which prefix a call carries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Prefix {
+    /// Servers whose calls may be captured: models.
+    Capture,
+    /// Only where rollouts are observed: resources servers.
+    Observed,
+    /// Whenever the rollout has an id: agents.
+    Always,
 }
 
 impl Remote {
@@ -41,14 +54,19 @@ impl Remote {
         }
         let base = url.trim_end_matches('/').to_owned();
         let upstream = outbound.upstream(name, &base, Policy::read(settings)?, fault);
-        Ok(Self { name: name.clone(), base, upstream })
+        Ok(Self { name: name.clone(), base, upstream, observability: outbound.observability() })
     }
 
-    /// A POST with the cookies and the trace of the client, under its rollout prefix.
-    fn call(&self, path: &str, body: Bytes, cookies: &Cookies, context: &RequestContext, capture: bool) -> Call {
-        let prefix = match &context.rollout_id {
+    /// A POST with the cookies and the trace of the client, under its rollout prefix if there is to be one.
+    fn call(&self, path: &str, body: Bytes, cookies: &Cookies, context: &RequestContext, kind: Prefix) -> Call {
+        let wanted = match kind {
+            Prefix::Capture => self.observability || context.prefixed || context.token_capture,
+            Prefix::Observed => self.observability,
+            Prefix::Always => true,
+        };
+        let prefix = match context.rollout_id.as_ref().filter(|_| wanted) {
             None => String::new(),
-            Some(id) if capture && context.token_capture => {
+            Some(id) if kind != Prefix::Observed && context.token_capture => {
                 format!("/ng-rollout/{}/training-token-capture", escape(id))
             }
             Some(id) => format!("/ng-rollout/{}", escape(id)),
@@ -91,7 +109,7 @@ impl RemoteModel {
     }
 
     async fn post(&self, path: &str, body: Bytes, context: &mut RequestContext) -> Result<Reply, Fault> {
-        let call = self.0.call(path, body, &context.cookies, context, true);
+        let call = self.0.call(path, body, &context.cookies, context, Prefix::Capture);
         let answered = self.0.upstream.post(&call, Repeat::Always).await?;
         cookies::update(&mut context.cookies, &answered.headers);
         Ok(reply(answered))
@@ -128,7 +146,7 @@ impl Model for RemoteModel {
             ModelRoute::Chat => "/v1/chat/completions",
             ModelRoute::Messages => "/v1/messages",
         };
-        let call = self.0.call(path, body.clone(), &context.cookies, context, true);
+        let call = self.0.call(path, body.clone(), &context.cookies, context, Prefix::Capture);
         let opened = self.0.upstream.stream(&call).await;
         if let Ok(Opening::Stream { headers, .. } | Opening::Answered(Answered { headers, .. })) = &opened {
             cookies::update(&mut context.cookies, headers);
@@ -163,7 +181,8 @@ impl ResourcesServer for RemoteResourcesServer {
     }
 
     async fn aggregate_metrics(&self, body: Bytes) -> Result<Reply, Fault> {
-        let call = self.0.call("/aggregate_metrics", body, &Cookies::default(), &RequestContext::default(), false);
+        let call =
+            self.0.call("/aggregate_metrics", body, &Cookies::default(), &RequestContext::default(), Prefix::Observed);
         self.0.upstream.post(&call, Repeat::Unanswered).await.map(reply)
     }
 }
@@ -188,7 +207,7 @@ impl Session for RemoteSession {
             Route::Close => ("/close".to_owned(), Repeat::Unsent),
             Route::CloseSession => ("/close_session".to_owned(), Repeat::Unanswered),
         };
-        let call = self.remote.call(&path, body, &self.cookies, &self.context, false);
+        let call = self.remote.call(&path, body, &self.cookies, &self.context, Prefix::Observed);
         let answered = self.remote.upstream.post(&call, repeat).await?;
         cookies::update(&mut self.cookies, &answered.headers);
         Ok(reply(answered))
@@ -214,7 +233,7 @@ impl RemoteAgent {
     }
 
     async fn post(&self, path: &str, body: Bytes, context: &mut RequestContext, repeat: Repeat) -> Reply {
-        let call = self.0.call(path, body, &context.cookies, context, true);
+        let call = self.0.call(path, body, &context.cookies, context, Prefix::Always);
         match self.0.upstream.post(&call, repeat).await {
             Ok(answered) => {
                 cookies::update(&mut context.cookies, &answered.headers);

@@ -131,6 +131,7 @@ pub(crate) async fn exchange(
     let found = match strip_rollout(path) {
         None => Found::Nothing,
         Some(prefixed) => {
+            context.prefixed = prefixed.rollout_id.is_some();
             context.rollout_id = prefixed.rollout_id.map(str::to_owned);
             context.token_capture = prefixed.token_capture;
             route::find(served.table, prefixed.rest)

@@ -47,8 +47,29 @@ async fn an_attempt_is_reset_then_steps_until_the_environment_ends_it() {
 async fn an_attempt_without_end_is_truncated() {
     let world = World::new([response(&message("a")), response(&message("b"))], [])
         .route("reset", [ok(r#"{"observation":null,"info":{"supports_step_idempotency":true}}"#)])
-        .route("step", [ok(r#"{"observation":null,"reward":0.5}"#)]);
+        .route(
+            "step",
+            [
+                ok(r#"{"observation":null,"reward":0.5}"#),
+                ok(r#"{"observation":"last","reward":0.5,"info":{"tool_outputs":[{"call_id":"c","output":"42"}]}}"#),
+            ],
+        );
     let reply = world.run(&*world.agent("gymnasium_agent", json!({"max_steps": 2})), ROW).await;
+    let kinds: Vec<_> = member(&reply, "response")["output"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (item["type"].clone(), item["role"].clone()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (json!("message"), json!("assistant")),
+            (json!("message"), json!("assistant")),
+            (json!("function_call_output"), json!(null)),
+            (json!("message"), json!("user"))
+        ]
+    );
     assert_eq!(member(&reply, "truncated"), true);
     assert_eq!(member(&reply, "terminated"), false);
     assert_eq!(member(&reply, "reward"), 1.0);

@@ -8,7 +8,7 @@ use crate::test_upstream::{Act, TestUpstream, refused};
 
 fn parts() -> (ServerName, Map<String, Value>, Arc<Outbound>) {
     let block = json!({"retry_base_s": 0.001, "attempt_timeout_s": 2, "total_timeout_s": 60});
-    let outbound = Outbound::new(OutboundSettings::default()).expect("a client");
+    let outbound = Outbound::new(OutboundSettings { observability: true, ..Default::default() }).expect("a client");
     (ServerName::new("there").expect("not empty"), block.as_object().cloned().expect("a mapping"), outbound)
 }
 
@@ -63,6 +63,32 @@ async fn a_session_is_its_cookies() {
         ]
     );
     assert_eq!(session.cookies().get("S___there"), Some("two"));
+}
+
+#[tokio::test]
+async fn a_rollout_is_named_in_paths_only_where_it_is_observed_or_captured() {
+    let plain = RequestContext { rollout_id: Some("3-0".into()), ..RequestContext::default() };
+    let prefixed = RequestContext { prefixed: true, ..plain.clone() };
+    let captured = RequestContext { token_capture: true, ..plain.clone() };
+    let (name, block, _) = parts();
+    for (observability, context, model, tool) in [
+        (false, &plain, "/v1/responses", "/f"),
+        (false, &prefixed, "/ng-rollout/3-0/v1/responses", "/f"),
+        (false, &captured, "/ng-rollout/3-0/training-token-capture/v1/responses", "/f"),
+        (true, &plain, "/ng-rollout/3-0/v1/responses", "/ng-rollout/3-0/f"),
+        (true, &RequestContext::default(), "/v1/responses", "/f"),
+    ] {
+        let upstream = TestUpstream::start(vec![TestUpstream::json("{}")]).await;
+        let outbound = Outbound::new(OutboundSettings { observability, ..Default::default() }).expect("a client");
+        let to_model = RemoteModel::new(&name, &upstream.url, &block, &outbound).expect("a server");
+        let request = ModelRequest::parse(Bytes::from_static(br#"{"input":[]}"#)).unwrap();
+        to_model.respond(request, &mut context.clone()).await.unwrap();
+        let resources = RemoteResourcesServer::new(&name, &upstream.url, &block, &outbound).expect("a server");
+        let mut session = resources.session(context);
+        session.post(&Route::Tool("f".into()), Bytes::from_static(b"{}")).await.unwrap();
+        let paths: Vec<_> = upstream.seen().into_iter().map(|request| request.path).collect();
+        assert_eq!(paths, [model, tool], "{observability} {context:?}");
+    }
 }
 
 #[tokio::test]

@@ -50,6 +50,11 @@ fn is_number_byte(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
 }
 
+/// Since Python 3.13.
+const TRAILING_IN_ARRAY: &str = "Illegal trailing comma before end of array";
+/// Since Python 3.13.
+const TRAILING_IN_OBJECT: &str = "Illegal trailing comma before end of object";
+
 struct Stop {
     at: usize,
     message: &'static str,
@@ -101,8 +106,14 @@ impl Reader<'_> {
                         open.pop();
                     }
                     Some(b',') => {
+                        let comma = self.at;
                         self.at += 1;
                         self.space();
+                        if self.byte() == Some(closing) {
+                            let object = closing == b'}';
+                            let message = if object { TRAILING_IN_OBJECT } else { TRAILING_IN_ARRAY };
+                            return Err(Stop { at: comma, message });
+                        }
                         if closing == b'}' {
                             self.name()?;
                         }
@@ -225,12 +236,18 @@ mod tests {
             ("", Some((0, "Expecting value"))),
             ("  ", Some((2, "Expecting value"))),
             ("nul", Some((0, "Expecting value"))),
-            ("[1,]", Some((3, "Expecting value"))),
+            ("[1,]", Some((2, "Illegal trailing comma before end of array"))),
+            ("[[1 , ],2]", Some((4, "Illegal trailing comma before end of array"))),
+            ("[1,,]", Some((3, "Expecting value"))),
+            ("[,]", Some((1, "Expecting value"))),
+            ("[1,", Some((3, "Expecting value"))),
             ("{\"é\":tru}", Some((5, "Expecting value"))),
             ("-", Some((0, "Expecting value"))),
             ("{", Some((1, "Expecting property name enclosed in double quotes"))),
             ("{a:1}", Some((1, "Expecting property name enclosed in double quotes"))),
-            ("{\"a\":1,}", Some((7, "Expecting property name enclosed in double quotes"))),
+            ("{\"a\":1,}", Some((6, "Illegal trailing comma before end of object"))),
+            ("{\"a\":1,,}", Some((7, "Expecting property name enclosed in double quotes"))),
+            ("{\"a\":1,", Some((7, "Expecting property name enclosed in double quotes"))),
             ("{\"a\" 1}", Some((5, "Expecting ':' delimiter"))),
             ("{\"a\":1 \"b\":2}", Some((7, "Expecting ',' delimiter"))),
             ("[1", Some((2, "Expecting ',' delimiter"))),

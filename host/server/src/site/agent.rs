@@ -182,6 +182,7 @@ async fn run(agent: &dyn Agent, body: Bytes, context: &mut RequestContext) -> An
         Some(Err(refusal)) => Answer::from(refusal),
         Some(Ok(episode)) => {
             context.rollout_id.get_or_insert_with(|| episode.capture_key());
+            context.prefixed = true;
             let reply: Reply = agent.run(episode.row.bytes().clone(), context).await;
             Answer::json(200, episode::reply_body(&episode, &reply))
         }
