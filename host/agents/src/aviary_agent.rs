@@ -35,6 +35,8 @@ const SESSION: &str = "the configuration requires a resources server";
 const SEED_TRIES: u32 = 3;
 /// What the model sees of an old state.
 const HIDDEN_STATE: &str = "[Previous environment state - hidden]";
+/// The member that marks an observation as the environment's state.
+const MARK: &str = "is_env_state";
 /// What the model reads when it must call a tool and did not.
 const CALL_A_TOOL: &str = "Your answer did not call a tool. Please go on by calling one of the tools.";
 
@@ -100,8 +102,10 @@ struct Seeded {
 struct Conversation {
     params: Members,
     items: Vec<Raw>,
-    /// Where the newest state is.
-    state: Option<usize>,
+    /// What the model and the environment said since it began.
+    said: Vec<Raw>,
+    /// Where the states are that the model sees.
+    states: Vec<usize>,
     usage: UsageSum,
     last: Option<ModelResponse>,
     /// The items after each step.
@@ -152,14 +156,17 @@ impl AviaryAgent {
             let is_cut_off = response.is_incomplete();
             let tokens = total_tokens(&response);
             let action: Vec<Raw> = response.output.iter().filter(|item| is_call(item)).cloned().collect();
+            // An answer of nothing but reasoning is an action without calls.
+            let only_speaks = action.is_empty() && asked(&response.output).has_message;
             conversation.answer(response);
             let is_full = self.config.max_total_sequence_length.is_some_and(|limit| tokens >= limit);
-            let is_over = is_cut_off || is_full || (action.is_empty() && self.config.done_if_no_tool_calls);
-            if is_over {
+            let gives_up = only_speaks && (is_cut_off || self.config.done_if_no_tool_calls);
+            if is_full || gives_up {
+                conversation.hide_states(self.collapsing());
                 conversation.end_step();
                 return Ok(());
             }
-            let done = if action.is_empty() {
+            let done = if only_speaks {
                 conversation.items.push(user_message(CALL_A_TOOL));
                 false
             } else {
@@ -169,6 +176,7 @@ impl AviaryAgent {
                 let body = body.finish().bytes().clone();
                 let reply = calls::post_ok(session, &Route::Step, "step", body, Stage::Agent).await?;
                 let (observations, done) = read_step(&reply).ok_or_else(|| bad_reply("step"))?;
+                conversation.said.extend(observations.iter().map(without_mark));
                 conversation.observe(observations, self.collapsing());
                 done
             };
@@ -203,8 +211,8 @@ impl Conversation {
     fn new(request: ModelRequest, tools: Raw) -> Self {
         let mut params = request.params;
         params.set("tools", tools);
-        let (usage, transitions) = (UsageSum::default(), Vec::new());
-        Self { params, items: request.input, state: None, usage, last: None, transitions }
+        let (usage, items) = (UsageSum::default(), request.input);
+        Self { params, items, said: Vec::new(), states: Vec::new(), usage, last: None, transitions: Vec::new() }
     }
 
     fn request(&self) -> ModelRequest {
@@ -214,24 +222,27 @@ impl Conversation {
     fn answer(&mut self, response: ModelResponse) {
         self.usage.add(response.usage.as_ref());
         self.items.extend(response.output.iter().cloned());
+        self.said.extend(response.output.iter().cloned());
         self.last = Some(response);
     }
 
-    /// Appends observations. Their mark as a state is for the agent; no model server knows it.
+    /// Puts `hidden`, if there is such a text, in the place of the states so far.
+    fn hide_states(&mut self, hidden: Option<&str>) {
+        let Some(hidden) = hidden else { return };
+        for state in self.states.drain(..) {
+            self.items[state] = user_message(hidden);
+        }
+    }
+
+    /// Appends observations, before which the states so far are old. Their mark as a state is for the agent; no model
+    /// server knows it.
     fn observe(&mut self, observations: Vec<Raw>, hidden: Option<&str>) {
+        self.hide_states(hidden);
         for observation in observations {
-            let Ok(mut members) = observation.members() else { continue };
-            let Some(mark) = members.remove("is_env_state") else {
-                self.items.push(observation);
-                continue;
-            };
-            if mark.as_str() == "true" {
-                if let (Some(hidden), Some(old)) = (hidden, self.state) {
-                    self.items[old] = user_message(hidden);
-                }
-                self.state = Some(self.items.len());
+            if observation.members().is_ok_and(|item| item.get(MARK).is_some_and(|mark| mark.as_str() == "true")) {
+                self.states.push(self.items.len());
             }
-            self.items.push(members.to_raw());
+            self.items.push(without_mark(&observation));
         }
     }
 
@@ -249,10 +260,18 @@ impl Conversation {
         last.members.set("contains_transitions", Raw::from_value(&as_transitions));
         let usage = self.usage.to_raw();
         if !as_transitions {
-            return Some(last.with(&self.items, usage.as_ref()));
+            return Some(last.with(&self.said, usage.as_ref()));
         }
         let lists: Vec<Raw> = self.transitions.iter().map(|items| list(items)).collect();
         Some(last.with(&lists, usage.as_ref()))
+    }
+}
+
+/// An observation as model servers know it.
+fn without_mark(observation: &Raw) -> Raw {
+    match observation.members() {
+        Ok(mut members) if members.remove(MARK).is_some() => members.to_raw(),
+        _ => observation.clone(),
     }
 }
 

@@ -70,7 +70,21 @@ async fn a_model_that_must_call_tools_is_told_so_and_limits_end_an_attempt() {
     assert_eq!(second[2]["role"], "user");
     let graded = member(&world.log.of("verify ")[0], "response");
     assert_eq!(graded["contains_transitions"], false);
-    assert_eq!(graded["output"].as_array().unwrap().len(), 5);
+    // What the model said; neither the task nor the agent's own words.
+    let said: Value = serde_json::from_str(&format!("[{say},{say}]")).unwrap();
+    assert_eq!(graded["output"], said);
+}
+
+#[tokio::test]
+async fn an_answer_of_nothing_but_reasoning_is_an_action_without_calls() {
+    let think = r#"{"type":"reasoning","id":"r","summary":[]}"#.to_owned();
+    let steps = [r#"{"obs":[{"role":"user","content":"go on"}],"done":false}"#];
+    let world = world(&[think.clone(), message("end")], &steps);
+    let config = json!({"return_transitions": false});
+    world.run(&*world.agent("aviary_agent", config), ROW).await;
+    assert_eq!(world.log.of("step "), [r#"{"env_id":"e","action":[]}"#]);
+    let graded = member(&world.log.of("verify ")[0], "response");
+    assert_eq!(graded["output"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]
