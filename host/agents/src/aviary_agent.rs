@@ -269,9 +269,10 @@ impl Conversation {
 
 /// An observation as model servers know it.
 fn without_mark(observation: &Raw) -> Raw {
-    match observation.members() {
-        Ok(mut members) if members.remove(MARK).is_some() => members.to_raw(),
-        _ => observation.clone(),
+    let Ok(mut members) = observation.members() else { return observation.clone() };
+    match members.remove(MARK) {
+        Some(_) => members.to_raw(),
+        None => observation.clone(),
     }
 }
 
