@@ -107,9 +107,13 @@ fn has_equal_names(members: &[(Cow<'_, str>, &[u8])]) -> bool {
 fn write_string(value: &[u8], out: &mut Vec<u8>) {
     let mut rest = &value[1..value.len() - 1];
     out.push(b'"');
-    while let Some(at) = rest.iter().position(|byte| *byte == b'\\' || *byte >= 0x7f) {
+    loop {
+        let at = plain_length(rest);
         out.extend_from_slice(&rest[..at]);
         rest = &rest[at..];
+        if rest.is_empty() {
+            break;
+        }
         if rest[0] == b'\\' {
             rest = write_escape(rest, out);
             continue;
@@ -118,8 +122,17 @@ fn write_string(value: &[u8], out: &mut Vec<u8>) {
         write_plain(&String::from_utf8_lossy(&rest[..end]), out);
         rest = &rest[end..];
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
+}
+
+/// How many bytes `text` begins with that stand for themselves. Blocks are looked at as a whole: most have nothing else.
+fn plain_length(text: &[u8]) -> usize {
+    const BLOCK: usize = 32;
+    let is_special = |byte: u8| byte == b'\\' || byte >= 0x7f;
+    let is_plain = |block: &&[u8]| !block.iter().fold(false, |found, byte| found | is_special(*byte));
+    let start = text.chunks_exact(BLOCK).take_while(is_plain).count() * BLOCK;
+    let rest = &text[start..];
+    start + rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len())
 }
 
 /// Writes the escape that `text` begins with, and gives what follows it.
@@ -210,6 +223,19 @@ mod tests {
         let mut out = Vec::new();
         dump(text.as_bytes(), &mut out).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_needs_an_escape_is_found_at_every_place() {
+        for at in 0..100 {
+            let (before, after) = ("a".repeat(at), "b".repeat(100 - at));
+            for (special, written) in [("é", "\\u00e9"), ("\\n", "\\n"), ("\\/", "/"), ("\u{7f}", "\\u007f"), ("", "")]
+            {
+                let (text, expected) =
+                    (format!("\"{before}{special}{after}\""), format!("\"{before}{written}{after}\""));
+                assert_eq!(python(&text), expected, "{at}");
+            }
+        }
     }
 
     #[test]

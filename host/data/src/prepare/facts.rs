@@ -229,7 +229,9 @@ fn of_params(params: &Raw, facts: &mut Facts, errors: &mut Vec<RowError>) {
 
 /// Words between spaces of a dumped text.
 fn words(text: &[u8]) -> f64 {
-    text.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).count() as f64
+    let first = text.first().is_some_and(|byte| *byte != b' ');
+    let later = text.windows(2).filter(|pair| pair[0] == b' ' && pair[1] != b' ').count();
+    (usize::from(first) + later) as f64
 }
 
 fn too_deep() -> RowError {
@@ -247,4 +249,16 @@ fn field(place: &[LocPart]) -> String {
         })
         .collect();
     parts.join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stand_between_spaces() {
+        for (text, count) in [("", 0), (" ", 0), ("a", 1), (" a", 1), ("a ", 1), ("a  b", 2), ("  a b   c  ", 3)] {
+            assert_eq!(words(text.as_bytes()), f64::from(count), "{text:?}");
+        }
+    }
 }
