@@ -187,7 +187,7 @@ fn rows_are_made_inside_a_component_from_a_seed() {
     assert_eq!(row["metadata"]["difficulty"]["num_terms"], json!([7, 7]), "{row}");
 
     // What is wrong is said, and nothing is written.
-    let wrong: [(&[&str], i32, &str); 8] = [
+    let wrong: [(&[&str], i32, &str); 9] = [
         (&["--task", "gcd", "-n", "3", "-o", "one.jsonl"], 2, "add --force"),
         (&["--task", "gcd", "-n", "3", "-o", "new"], 2, "is a folder"),
         (&["--task", "chain_sums", "-n", "3", "-o", "x.jsonl"], 2, "did you mean `chain_sum`"),
@@ -196,6 +196,11 @@ fn rows_are_made_inside_a_component_from_a_seed() {
         (&["--task", "gcd", "-n", "3", "--seed", "x", "-o", "x.jsonl"], 2, "invalid value 'x'"),
         (&["--task", "gcd", "-n", "3", "--settings", "{bad", "-o", "x.jsonl"], 2, "no JSON object"),
         (&["--task", "gcd", "-n", "3", "--settings", r#"{"no_such": 1}"#, "-o", "x.jsonl"], 2, "no_such"),
+        (
+            &["--task", "gcd", "-n", "3", "--settings", r#"{"min_value": "x"}"#, "-o", "x.jsonl"],
+            2,
+            "the setting `min_value` of `gcd` should be a whole number and is str. The settings of `gcd` are",
+        ),
     ];
     for (arguments, code, said) in wrong {
         let ended = generate(folder.path(), arguments);

@@ -24,6 +24,7 @@ mod mistakes;
 mod openenv;
 mod python;
 mod python_guests;
+mod python_packages;
 mod rewards;
 mod serve;
 mod show;

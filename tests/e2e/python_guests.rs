@@ -24,7 +24,7 @@ static PROBE: LazyLock<PathBuf> = LazyLock::new(|| {
     folder
 });
 
-fn built(ended: &Ended) {
+pub(crate) fn built(ended: &Ended) {
     assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
 }
 
@@ -52,11 +52,11 @@ probe:
     Host::serve_with(&config, &["--search-dir", &guests])
 }
 
-fn tell(client: &mut Client, url: &str, code: &str) -> Answer {
+pub(crate) fn tell(client: &mut Client, url: &str, code: &str) -> Answer {
     client.post(&format!("{url}/tell"), &json!({"code": code}))
 }
 
-fn seeded(url: &str, seed: u64) -> Client {
+pub(crate) fn seeded(url: &str, seed: u64) -> Client {
     let mut client = Client::default();
     let answer = client.post(&format!("{url}/seed_session"), &json!({"_ng_session_seed": seed}));
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -70,7 +70,7 @@ fn row(fields: Value) -> Value {
 }
 
 /// The interpreter for scripts that need the standard library only.
-fn python(script: &str) -> Command {
+pub(crate) fn python(script: &str) -> Command {
     let python =
         std::env::var_os("GYM_TEST_PYTHON").map_or_else(|| root().join("target/python-clients/bin/python"), Into::into);
     let mut command = Command::new(python);
@@ -482,7 +482,7 @@ fn pinned(parent: &Path, name: &str, requirement: &str) {
     fs::write(folder.join("app.py"), source).unwrap();
 }
 
-fn build(folder: &Path, names: &[&str]) -> Ended {
+pub(crate) fn build(folder: &Path, names: &[&str]) -> Ended {
     run(gym_host(folder).arg("build").args(names).env("PIP_NO_INDEX", "1"))
 }
 

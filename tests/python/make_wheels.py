@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes wheels for the tests into a folder: two versions of a package that differ, one that needs another, and one with
-native code."""
+"""Writes wheels for the tests into a folder: two versions of a package that differ, one that needs another, one with native
+code, and two that share a namespace."""
 
 import sys
 import zipfile
@@ -33,3 +33,10 @@ shout = "def shout(text):\n    import difflib\n\n    assert difflib\n    return 
 wheel("gym_test_words", "1.5", {"gym_test_words.py": shout}, [])
 wheel("gym_test_native", "1.0", {"gym_test_native.py": ""}, [], "cp314-cp314-manylinux_2_17_x86_64")
 wheel("gym_test_needy", "1.0", {"gym_test_needy.py": "value = 7\n"}, ["gym-test-native==1.0"])
+data = {"gym_test_space/one/__init__.py": "value = 1\n", "gym_test_space/one/data/a.txt": "some data"}
+wheel("gym_test_part_one", "1.0", data, ["gym-test-part-two"])
+plugin = {
+    "gym_test_space/two.py": "value = 2\n\n\ndef plugin():\n    return 3\n",
+    "gym_test_part_two-2.0.dist-info/entry_points.txt": "[gym_test.plugins]\ntwo = gym_test_space.two:plugin\n",
+}
+wheel("gym_test_part_two", "2.0", plugin, [])

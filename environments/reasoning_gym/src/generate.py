@@ -6,7 +6,8 @@ from typing import Any
 
 import absent
 import reasoning_gym
-from gym_host_sdk import Refuse
+import settings
+from gym_host_sdk import Failure, Refuse
 from reasoning_gym.composite import DatasetSpec
 from reasoning_gym.factory import DATASETS
 
@@ -37,6 +38,10 @@ def rows(arguments: Any) -> dict[str, Any]:
     config = arguments.get("config", {})
     if not isinstance(config, dict):
         raise Refuse(422, "`config` is not an object")
+    if len(names) == 1:
+        settings.check(names[0], config)
+    for name in names if len(names) > 1 else []:
+        settings.check(name, config.get(name, {}))
     try:
         if len(names) == 1:
             dataset = reasoning_gym.create_dataset(names[0], size=size, seed=seed, **config)
@@ -49,9 +54,13 @@ def rows(arguments: Any) -> dict[str, Any]:
         return {"rows": [row(dataset[index]) for index in range(start, start + count)]}
     except absent.Absent as error:
         raise Refuse(422, f"the task cannot be generated here: {error}") from None
-    except (TypeError, AttributeError, ValueError, AssertionError) as error:
-        # What is wrong with the settings shows in the library, in one of these ways.
-        raise Refuse(422, f"the task cannot be generated: {error}") from None
+    except (Failure, MemoryError, RecursionError):
+        raise
+    except Exception as error:
+        # What is wrong with the settings shows in the library, in one way or another.
+        if not config and not isinstance(error, (TypeError, AttributeError, ValueError, AssertionError)):
+            raise
+        raise settings.refusal(names, error) from None
 
 
 def _number(arguments: dict[str, Any], name: str) -> int:

@@ -81,6 +81,25 @@ def test_what_cannot_be_generated_is_refused(change):
         Instance(app.ReasoningGym).call_tool("another", asked)
 
 
+@pytest.mark.parametrize(
+    ("task", "config", "said"),
+    [
+        ("chain_sum", {"max_tems": 3}, "has no setting `max_tems`, did you mean `max_terms`?"),
+        ("chain_sum", {"max_terms": "x"}, "the setting `max_terms` of `chain_sum` should be a whole number and is str"),
+        ("chain_sum", {"max_terms": 1}, "max_terms must be >= min_terms"),
+        ("chain_sum", {"size": 3}, "give it as `--size`"),
+        ("chain_sum", {"min_terms": 0}, "`min_terms` (2), `max_terms` (6)"),
+        ("gcd,lcm", {"gcd": {"nothing": 1}}, "the task `gcd` has no setting `nothing`"),
+        ("gcd,lcm", {"gcd": 3}, "the settings of `gcd` are not an object"),
+    ],
+)
+def test_what_is_wrong_with_settings_is_named_with_what_there_is(task, config, said):
+    asked = {"task": task, "size": 6, "seed": 5, "start": 0, "count": 6, "config": config}
+    with pytest.raises(Refuse) as refused:
+        Instance(app.ReasoningGym).call_tool(generate.TOOL, asked)
+    assert refused.value.status == 422 and said in refused.value.detail
+
+
 @pytest.mark.parametrize("name", [None, "", 5, ["gcd"], {"gcd": 1}])
 def test_a_row_without_the_name_of_a_dataset_is_refused(name):
     row = {**ROW, "metadata": {"source_dataset": name}, "response": Response.builder().message("12").value()}

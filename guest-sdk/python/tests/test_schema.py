@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NewType, NotRequired, TypedDict
 import pytest
 
 from gym_host_sdk.convert import Misfit, Reading, convert
-from gym_host_sdk.schema import ROW, STRICT, fields_schema, not_strict, schema_of, sections
+from gym_host_sdk.schema import ROW, STRICT, fields_schema, not_strict, schema_of
 
 
 class Size(enum.Enum):
@@ -128,6 +128,19 @@ def test_types_without_json_are_errors(kind):
         schema_of(kind, ROW)
 
 
+@dataclass
+class Node:
+    name: str
+    children: "list[Node]"
+
+
+def test_a_type_that_holds_itself_is_an_error_that_names_the_way_there():
+    with pytest.raises(TypeError, match="^`children`: `Node` holds itself"):
+        schema_of(Node, STRICT)
+    with pytest.raises(TypeError, match="^`children`: `Node` holds itself"):
+        schema_of(Node, ROW)
+
+
 def test_values_are_read_as_their_types():
     row = convert(Row, {"gold": "B", "weights": [1, 2.5], "size": "large", "inner": {"x": 2.0}, "unknown": 1})
     assert row == Row("B", [1.0, 2.5], Size.LARGE, None, Inner(2), 3)
@@ -155,26 +168,6 @@ def test_what_does_not_fit_is_named(kind, value, said):
     with pytest.raises(Misfit) as misfit:
         convert(kind, value)
     assert str(misfit.value) == said
-
-
-def test_docstrings_are_split():
-    text, arguments = sections(
-        """First line.
-
-        More.
-
-        Args:
-            city: The city,
-                in English.
-            size (int): How many.
-
-        Returns:
-            Nothing: really.
-        """,
-        "Args:",
-    )
-    assert text == "First line.\n\nMore."
-    assert arguments == {"city": "The city, in English.", "size": "How many."}
 
 
 @dataclass

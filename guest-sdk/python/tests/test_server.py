@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import asyncio
+import json
 import os
 import random
 import time
@@ -25,6 +27,7 @@ from gym_host_sdk import (
     Refuse,
     Reject,
     Response,
+    Server,
     StepOutcome,
     Style,
     TestHost,
@@ -423,3 +426,59 @@ def test_several_things_are_asked_at_once():
     assert said == ["a", "status", "unreadable", "b", "unavailable"]
     assert [request["input"] for request in host.requests["judge"]] == ["0", "1", "2", "3", "4"]
     assert [reply.kind for reply in Context(host).respond_all("other", [{}])] == ["unknown-server"]
+
+
+@resources_server(default_session=True)
+class Raising:
+    @tool
+    def stop(self, how: str) -> str:
+        """Raises."""
+        raise {"exit": SystemExit(3), "base": GeneratorExit(), "keys": KeyboardInterrupt(), "text": Untold()}[how]
+
+    @tool
+    async def wait(self, seconds: float, cx: Context) -> list:
+        """Waits twice at once."""
+        begun = cx.now()
+        given = await asyncio.gather(asyncio.sleep(seconds, "a"), asyncio.to_thread(len, "four"))
+        return [*given, round(cx.now() - begun)]
+
+    @verify
+    async def verify(self, attempt: Attempt[dict]) -> float:
+        await asyncio.sleep(60)
+        return 0.5
+
+
+class Untold(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def test_whatever_is_raised_is_a_fault_but_the_end_of_the_tests():
+    instance = Instance(Raising)
+    for how, said in (("exit", "SystemExit: 3"), ("base", "GeneratorExit"), ("text", "Untold: its text cannot be made")):
+        with pytest.raises(Fault) as fault:
+            instance.call_tool("stop", {"how": how})
+        assert fault.value.message == said
+    with pytest.raises(KeyboardInterrupt):
+        instance.call_tool("stop", {"how": "keys"})
+
+
+def test_functions_may_be_coroutines_and_waiting_takes_no_time():
+    instance = Instance(Raising)
+    assert json.loads(instance.call_tool("wait", {"seconds": 3600})) == ["a", 4, 3600]
+    assert instance.verify({"response": Response.builder().message("x").value()}).reward == 0.5
+
+
+def test_what_keeps_a_tool_from_having_a_schema_is_named():
+    @resources_server(default_session=True)
+    class Odd:
+        @tool
+        def pair(self, both: tuple[int, str]) -> None:
+            """Takes a pair."""
+
+        @verify
+        def verify(self, attempt: Attempt[dict]) -> float:
+            return 0.0
+
+    with pytest.raises(TypeError, match="^the tool `pair`: `both`: `tuple"):
+        Server.of(Odd).outline()

@@ -60,7 +60,10 @@ fn log(arguments: &Arguments) -> Result<(), Failure> {
         // Cases expect faults; those that they do not expect are in the result.
         (false, 0) if matches!(arguments.command, Command::Test(_)) => "error,gym_resources=off,gym_runtime=off",
         (false, 0) => "warn,gym_host=info",
-        (false, 1) => "info,gym_host=debug,gym_runtime=debug,gym_server=debug,gym_resources=debug,gym_models=debug",
+        (false, 1) => concat!(
+            "info,environment=debug,gym_host=debug,gym_runtime=debug,gym_server=debug,gym_resources=debug,",
+            "gym_models=debug"
+        ),
         (false, _) => "trace",
     };
     let filter = match std::env::var("GYM_HOST_LOG") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where things lie: environments, configurations, caches.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::failure::Failure;
 
@@ -97,9 +97,11 @@ impl Places {
 
     /// The environment of a name, or at a path.
     pub(crate) fn environment(&self, name: &str) -> Result<EnvironmentFolder, Failure> {
-        let candidates = self
-            .roots
-            .iter()
+        // `.` and `../x` are paths from here, whatever folders of other checkouts they would also lead to.
+        let is_name =
+            !Path::new(name).components().any(|part| matches!(part, Component::CurDir | Component::ParentDir));
+        let named = self.roots.iter().filter(|_| is_name);
+        let candidates = named
             .map(|root| root.join("environments").join(name))
             .chain(std::iter::once(self.current.join(name)))
             .chain(self.roots.iter().map(|root| root.join(name)));

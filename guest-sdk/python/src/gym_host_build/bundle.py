@@ -4,6 +4,7 @@ whether they are packages, their path and their packed code (None: to be compile
 """
 
 import marshal
+import re
 import zlib
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def own_files(project: Project, sdk: Path) -> dict[str, bytes]:
 def metadata(project: Project, sdk_version: str) -> dict[str, bytes]:
     """What `importlib.metadata` says of the environment and the SDK."""
     files = {}
-    for name, version in ((project.name, project.version), ("gym-host-sdk", sdk_version)):
-        folder = f"{name.replace('-', '_')}-{version}.dist-info"
+    for name, version in ((project.distribution, project.version), ("gym-host-sdk", sdk_version)):
+        folder = f"{re.sub(r'[-_.]+', '_', name)}-{version}.dist-info"
         files[f"{folder}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
     return files

@@ -7,13 +7,23 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
 
 from pip._vendor.packaging.markers import default_environment
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+from pip._vendor.packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from pip._vendor.packaging.version import InvalidVersion
 
 from . import PYTHON, BuildError
-from .project import Project, normal
+from .project import Project
+from .requirements import normal
 
 #: Rounds of asking. Each one goes one step further from the environment.
 _ROUNDS = 20
@@ -26,8 +36,18 @@ class Pinned:
     name: str
     version: str
     sha256: str
-    #: Where it was found; not part of the lock.
+    #: Where the wheel is, if the requirement says so; empty if the index does.
     url: str = ""
+
+    def line(self) -> str:
+        """As pip reads it."""
+        where = f" @ {self.url}" if self.url else f"=={self.version}"
+        return f"{self.name}{where} --hash=sha256:{self.sha256}"
+
+
+def version_of(url: str) -> str:
+    """The version of the wheel at an address."""
+    return unquote(urlsplit(url).path.rpartition("/")[2]).split("-")[1]
 
 
 def target_environment() -> dict[str, str]:
@@ -66,9 +86,15 @@ def target_options() -> list[str]:
 
 def _parse(text: str, who: str) -> Requirement:
     try:
-        return Requirement(text)
+        requirement = Requirement(text)
     except InvalidRequirement as error:
         raise BuildError(f"`{text}`, needed by {who}, is no requirement: {error}") from None
+    if requirement.url and not urlsplit(requirement.url).path.endswith(".whl"):
+        raise BuildError(
+            f"`{text}`, needed by {who}, is no wheel, and building it could run anything",
+            "make a wheel of it and name its folder in `find-links` under `[tool.gym-host]` in pyproject.toml",
+        )
+    return requirement
 
 
 def resolve(project: Project) -> list[Pinned]:
@@ -79,7 +105,9 @@ def resolve(project: Project) -> list[Pinned]:
     for text in project.requirements:
         requirement = _parse(text, f"`{project.name}`")
         if _applies(requirement, environment, set()) and normal(requirement.name) not in project.without:
-            wanted.setdefault(text, f"`{project.name}`")
+            # pip would compare markers with this machine.
+            requirement.marker = None
+            wanted.setdefault(str(requirement), f"`{project.name}`")
     for _ in range(_ROUNDS):
         if not wanted:
             return []
@@ -100,9 +128,21 @@ def resolve(project: Project) -> list[Pinned]:
                     requirement.marker = None
                     more.setdefault(str(requirement), who)
         if more == wanted:
-            return sorted((_pinned(item) for item in found), key=lambda pin: pin.name)
+            pins = sorted((_pinned(item) for item in found), key=lambda pin: pin.name)
+            _check_hashes(project, pins)
+            return pins
         wanted = more
     raise BuildError(f"the requirements of `{project.name}` do not come to an end")
+
+
+def _check_hashes(project: Project, pins: list[Pinned]) -> None:
+    """Where one requirement has hashes, all that is taken in needs one of its own, as with pip."""
+    for pin in pins:
+        hashes = project.hashes.get(pin.name)
+        if project.hashes and hashes is None:
+            raise BuildError(f"the requirements have hashes, but none for `{pin.name}` {pin.version}, which is needed")
+        if hashes and pin.sha256 not in hashes:
+            raise BuildError(f"the wheel of `{pin.name}` {pin.version} has the SHA-256 {pin.sha256}, which is not in the requirements")
 
 
 def _applies(requirement: Requirement, environment: dict[str, str], extras: set[str]) -> bool:
@@ -118,8 +158,11 @@ def _command(project: Project) -> list[str]:
 
 
 def _ask(project: Project, wanted: dict[str, str]) -> list[dict]:
-    command = [*_command(project), "--quiet", "--report=-", *wanted]
-    done = subprocess.run(command, capture_output=True, text=True, env=pip_environment())
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
+        constraints.write("".join(line + "\n" for line in project.constraints))
+        constraints.flush()
+        command = [*_command(project), "--quiet", "--report=-", f"--constraint={constraints.name}", *wanted]
+        done = subprocess.run(command, capture_output=True, text=True, env=pip_environment())
     if done.returncode == 0:
         return json.loads(done.stdout)["install"]
     raise _explained(project, wanted, done.stderr)
@@ -152,19 +195,36 @@ def _explained(project: Project, wanted: dict[str, str], errors: str) -> BuildEr
                 f"the package `{culprit}`{by} is published as source only, and building it could run anything",
                 f"make a wheel of it and name its folder in `find-links` under `[tool.gym-host]`, or {leave_out}",
             )
-        return BuildError(f"there is no package `{culprit}`{by} that fits Python {PYTHON[0]}.{PYTHON[1]}")
+        if "python" in kinds:
+            return BuildError(f"the package `{culprit}`{by} is not for Python {PYTHON[0]}.{PYTHON[1]}")
+        others = f"; the newest version is {kinds['other']}" if "other" in kinds else ""
+        return BuildError(f"there is no package `{culprit}`{by}{others}")
     lines = [line for line in errors.splitlines() if line.startswith("ERROR:")] or errors.splitlines()[-3:]
     return BuildError("pip failed: " + " ".join(line.removeprefix("ERROR: ") for line in lines))
 
 
-def _passed_over(project: Project, requirement: str) -> set[str]:
-    """What there is of a package although nothing of it fits: `native` wheels, or `source`."""
-    done = subprocess.run(
-        [*_command(project), "-vv", requirement], capture_output=True, text=True, env=pip_environment()
-    )
-    said = done.stdout + done.stderr
-    kinds = {"none of the wheel's tags": "native", "No sources permitted": "source"}
-    return {kind for words, kind in kinds.items() if words in said}
+def _passed_over(project: Project, text: str) -> dict[str, str]:
+    """Why nothing fits a requirement, with a version that shows it: `native` wheels only, `source` only, for another
+    `python`; or there are `other` versions, here the newest."""
+    requirement = _parse(text, f"`{project.name}`")
+    done = subprocess.run([*_command(project), "-vv", text], capture_output=True, text=True, env=pip_environment())
+    reasons = {"none of the wheel's tags": "native", "No sources permitted": "source", "requires a different Python": "python"}
+    kinds: dict[str, str] = {}
+    newest = None
+    for line in (done.stdout + done.stderr).splitlines():
+        link = re.search(r"/([^/\s#?]+(?:\.whl|\.tar\.gz|\.zip))[\s#?]", line + " ")
+        try:
+            if link is None:
+                continue
+            parse = parse_wheel_filename if link.group(1).endswith(".whl") else parse_sdist_filename
+            version = parse(unquote(link.group(1)))[1]
+        except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
+            continue
+        newest = version if newest is None or version > newest else newest
+        kind = next((kind for words, kind in reasons.items() if words in line), None)
+        if kind is not None and requirement.specifier.contains(version, prereleases=True):
+            kinds[kind] = str(version)
+    return kinds or ({} if newest is None else {"other": str(newest)})
 
 
 def _pinned(item: dict) -> Pinned:
@@ -173,4 +233,4 @@ def _pinned(item: dict) -> Pinned:
     name, version = item["metadata"]["name"], item["metadata"]["version"]
     if "sha256" not in hashes:
         raise BuildError(f"`{name}` {version} has no SHA-256, so that it cannot be locked")
-    return Pinned(normal(name), version, hashes["sha256"], download.get("url", ""))
+    return Pinned(normal(name), version, hashes["sha256"], download["url"] if item.get("is_direct") else "")

@@ -23,7 +23,7 @@ def fetch(project: Project, pins: list[Pinned], store: Path) -> list[Path]:
     if missing:
         with tempfile.TemporaryDirectory(dir=store) as folder:
             lock = Path(folder, "requirements.txt")
-            lock.write_text("".join(f"{pin.name}=={pin.version} --hash=sha256:{pin.sha256}\n" for pin in missing))
+            lock.write_text("".join(pin.line() + "\n" for pin in missing))
             command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--require-hashes"]
             command += [f"--dest={folder}", f"--requirement={lock}", *target_options()]
             command += [f"--find-links={link}" for link in project.find_links]

@@ -70,6 +70,7 @@ class Handler:
         self.doc = inspect.getdoc(function) or ""
         self.tool_name: str = getattr(function, "__gym_tool_name__", name)
         self._function = function
+        self._is_async = inspect.iscoroutinefunction(function)
         self._is_class_method = isinstance(member, classmethod)
         self.takes_self = not isinstance(member, (classmethod, staticmethod))
         self._plan: tuple[list[Value], str | None, Any] | None = None
@@ -161,7 +162,18 @@ class Handler:
             values = (session, *values)
         elif self._is_class_method:
             values = (cls, *values)
-        return self._function(*values, **named)
+        reply = self._function(*values, **named)
+        return _finished(reply) if self._is_async else reply
+
+
+def _finished(coroutine: Any) -> Any:
+    """What a coroutine gives. Here as in a component, waiting moves the session's clock and takes no time."""
+    import asyncio
+
+    from ._component.stand_ins.event_loop import EventLoop
+
+    with asyncio.Runner(loop_factory=EventLoop) as runner:
+        return runner.run(coroutine)
 
 
 def collect(cls: type) -> list[Handler]:

@@ -3,7 +3,7 @@
 
 The host checks requests against them as pydantic does in its lax mode, fills in defaults, and answers 422 when they do
 not fit; what reaches the environment fits. Descriptions come from `Annotated[str, "…"]`, from the `Args:` section of a
-function's docstring and the `Attributes:` section of a class's.
+function's docstring and the `Attributes:` section of a class's, or from what NumPy's and Sphinx's styles have instead.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ import inspect
 import typing
 from typing import Any
 
+from . import docstrings
 from .convert import asks_with_null, bare, fields_of, is_union
 from .json_text import to_json
 
@@ -22,6 +23,10 @@ STRICT = "strict"
 ROW = "row"
 
 _PLAIN = {bool: "boolean", int: "integer", float: "number", str: "string", dict: "object", type(None): "null"}
+
+
+#: The types that are being described, from the outside in.
+_under_way: list[Any] = []
 
 
 def schema_of(kind: Any, style: str) -> dict[str, Any]:
@@ -47,7 +52,13 @@ def schema_of(kind: Any, style: str) -> dict[str, Any]:
     if is_union(kind):
         return _union(args, style)
     if typing.is_typeddict(kind) or dataclasses.is_dataclass(kind):
-        return fields_schema(kind, style)
+        if kind in _under_way:
+            raise TypeError(f"`{kind.__qualname__}` holds itself, and so has no schema that ends; use `Any` in its place")
+        _under_way.append(kind)
+        try:
+            return fields_schema(kind, style)
+        finally:
+            _under_way.pop()
     raise TypeError(f"`{kind}` has no JSON Schema; use a dataclass, or `Any` for any value")
 
 
@@ -56,7 +67,7 @@ def fields_schema(kind: Any, style: str) -> dict[str, Any]:
     kind = bare(kind)
     if kind is dict or typing.get_origin(kind) is dict:
         return {"type": "object", "properties": {}, "additionalProperties": True}
-    described = sections(inspect.getdoc(kind) or "", "Attributes:")[1] if _has_own_doc(kind) else {}
+    described = docstrings.read(inspect.getdoc(kind) or "").entries if _has_own_doc(kind) else {}
     fields = []
     for name, hint, default in fields_of(kind):
         metadata = kind.__dataclass_fields__[name].metadata if dataclasses.is_dataclass(kind) else {}
@@ -72,7 +83,11 @@ def object_schema(fields: list[tuple[str, Any, Any, str]], style: str) -> dict[s
     properties: dict[str, Any] = {}
     required = []
     for name, hint, default, description in fields:
-        schema = schema_of(hint, style)
+        try:
+            schema = schema_of(hint, style)
+        except TypeError as error:
+            # From the outside in, so that the whole way to the type is named.
+            raise TypeError(f"`{name}`: {error}") from None
         if style == STRICT and asks_with_null(hint, default):
             schema = _nullable(schema)
         if default is dataclasses.MISSING and style == ROW and _takes_null(schema):
@@ -165,35 +180,3 @@ def not_strict(schema: dict[str, Any], at: str = "the arguments") -> str | None:
         return f"{at} takes members of any name; declare them with a dataclass or a `TypedDict`"
     inner = (not_strict(property, f"`{name}` of {at}") for name, property in schema["properties"].items())
     return next(filter(None, inner), None)
-
-
-def sections(doc: str, *headings: str) -> tuple[str, dict[str, str]]:
-    """Splits a docstring: the text before the first section, and the entries `name: text` of the named sections."""
-    known = {"Args:", "Arguments:", "Attributes:", "Returns:", "Raises:", "Yields:", "Example:", "Examples:", "Note:"}
-    text: list[str] = []
-    entries: dict[str, str] = {}
-    section: str | None = None
-    name: str | None = None
-    indent = 0
-    for line in inspect.cleandoc(doc).splitlines():
-        if line.strip() in known and not line.startswith(" "):
-            section, name, indent = line.strip(), None, 0
-            continue
-        if section is None:
-            text.append(line)
-            continue
-        if line.strip() and not line.startswith(" "):
-            section = None
-            text.append(line)
-            continue
-        if section not in headings or not line.strip():
-            continue
-        depth = len(line) - len(line.lstrip())
-        indent = indent or depth
-        head, colon, rest = line.strip().partition(":")
-        if depth <= indent and colon and head.split("(")[0].strip().isidentifier():
-            name = head.split("(")[0].strip()
-            entries[name] = rest.strip()
-        elif name is not None:
-            entries[name] = f"{entries[name]} {line.strip()}".strip()
-    return "\n".join(text).strip(), entries

@@ -6,6 +6,7 @@ import re
 import traceback
 from typing import Any, Callable, TypeVar
 
+from . import docstrings
 from .attempt import Attempt, read_fields, read_object
 from .context import Context, Host, Level
 from .description import Description, Lifetime, PassMetrics, Reverify, Score, Style, Tool
@@ -13,7 +14,7 @@ from .failure import Failure, Fault, JudgeFailed, Refuse, outside_of_tools, unfi
 from .handlers import KINDS, Handler, collect, mark
 from .json_text import read_json, to_json
 from .metrics import Metrics, MetricsRequest
-from .schema import ROW, STRICT, fields_schema, not_strict, object_schema, sections
+from .schema import ROW, STRICT, fields_schema, not_strict, object_schema
 from .testing import STATELESS_SEED, TestHost
 from .verdict import Observation, PlainText, StepOutcome, Verdict
 
@@ -176,13 +177,16 @@ class Server:
 
     @staticmethod
     def _tool(name: str, handler: Handler) -> Tool:
-        text, arguments = sections(handler.doc, "Args:", "Arguments:")
-        fields = [(p.name, p.strict_hint(), p.default, arguments.get(p.name, "")) for p in handler.values]
-        parameters = object_schema(fields, STRICT)
+        doc = docstrings.read(handler.doc)
+        fields = [(p.name, p.strict_hint(), p.default, doc.entries.get(p.name, "")) for p in handler.values]
+        try:
+            parameters = object_schema(fields, STRICT)
+        except TypeError as error:
+            raise TypeError(f"the tool `{name}`: {error}") from None
         reason = not_strict(parameters)
         if reason is not None:
             raise Fault(f"the schema of tool `{name}` is not strict: {reason}")
-        return Tool(name, text, parameters)
+        return Tool(name, doc.text, parameters)
 
 
 class Instance:
@@ -382,9 +386,21 @@ class Instance:
             raise
         except Failure as failure:
             raise failure if is_tool else outside_of_tools(failure) from None
-        except (Exception, SystemExit) as error:
-            self._host.log(Level.ERROR, "".join(traceback.format_exception(error)).rstrip())
-            raise Fault(f"{type(error).__name__}: {error}") from error
+        except KeyboardInterrupt as error:
+            if isinstance(self._host, TestHost):
+                raise  # Somebody ends the tests.
+            raise self._broken(error) from error
+        except BaseException as error:
+            raise self._broken(error) from error
+
+    def _broken(self, error: BaseException) -> Fault:
+        """The fault for an exception that is no failure; the log has where it was raised."""
+        self._host.log(Level.ERROR, "".join(traceback.format_exception(error)).rstrip())
+        try:
+            text = str(error)
+        except Exception:
+            text = "its text cannot be made"
+        return Fault(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
 def _text(request: Any) -> str:

@@ -58,16 +58,7 @@ class Importer:
         return content(path)
 
     def get_resource_reader(self, name):
-        import pathlib
-
-        from importlib.resources import abc, readers
-
-        class Reader(readers.FileReader):
-            def __init__(self, folder):
-                self.path = folder
-
-        assert issubclass(Reader, abc.TraversableResources)
-        return Reader(pathlib.Path(self.get_filename(name)).parent)
+        return _resources(self.get_filename(name).rpartition("/")[0])
 
     def find_distributions(self, context=None):
         from importlib.metadata import MetadataPathFinder
@@ -78,6 +69,67 @@ class Importer:
         from importlib.metadata import MetadataPathFinder
 
         MetadataPathFinder.invalidate_caches()
+
+
+class NamespaceImporter:
+    """Finds folders without an `__init__`, which are packages too: the last finder, and the loader."""
+
+    def find_spec(self, name, path=None, target=None):
+        below = name.replace(".", "/")
+        folders = [folder for root in ROOTS if (folder := f"{root}/{below}") in _folders]
+        if not folders:
+            return None
+        spec = ModuleSpec(name, self, is_package=True)
+        spec.submodule_search_locations = folders
+        return spec
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        """There is no code."""
+
+    def is_package(self, name):
+        return True
+
+    def get_code(self, name):
+        return compile("", "<namespace>", "exec", dont_inherit=True)
+
+    def get_source(self, name):
+        return ""
+
+    def get_resource_reader(self, name):
+        return _resources(sys.modules[name].__path__[0])
+
+
+class Folder:
+    """What `pkgutil` asks for the modules of a folder."""
+
+    def __init__(self, path):
+        self._path = _normal(path)
+        if self._path not in _folders:
+            raise ImportError(f"there is no folder `{path}`", path=path)
+
+    def iter_modules(self, prefix=""):
+        for name in sorted(_folders[self._path]):
+            stem, dot, ending = name.partition(".")
+            if dot and ending == "py" and stem != "__init__":
+                yield prefix + stem, False
+            elif not dot and "__init__.py" in _folders.get(f"{self._path}/{name}", ()):
+                yield prefix + name, True
+
+
+def _resources(folder):
+    import pathlib
+
+    from importlib.resources import abc, readers
+
+    class Reader(readers.FileReader):
+        def __init__(self, path):
+            self.path = path
+
+    assert issubclass(Reader, abc.TraversableResources)
+    return Reader(pathlib.Path(folder))
 
 
 def install(modules: dict, files: dict) -> None:
@@ -95,6 +147,7 @@ def install(modules: dict, files: dict) -> None:
     # Before anything is imported that keeps `open` under a name of its own.
     _replace_file_functions()
     sys.meta_path.insert(0, Importer())
+    sys.meta_path.append(NamespaceImporter())
 
 
 def seal() -> None:
@@ -104,7 +157,7 @@ def seal() -> None:
 
     # These look into folders that will not be there.
     sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "__name__", "") != "PathFinder"]
-    sys.path_hooks.clear()
+    sys.path_hooks[:] = [Folder]
     sys.path_importer_cache.clear()
     sys.path[:] = list(reversed(ROOTS))
     linecache.clearcache()

@@ -16,7 +16,7 @@ from ..json_text import to_json
 from ..network import HttpReply, HttpRequest, NetworkFailure
 from ..server import Instance, Server
 from ..verdict import Observation
-from . import stand_ins
+from . import log_records, stand_ins
 
 _instance: Instance | None = None
 
@@ -205,6 +205,7 @@ def load(project: dict[str, Any]) -> type:
     """Imports the environment. Runs when the component is built."""
     global _instance
     stand_ins.install()
+    log_records.install(lambda level, message: host.log(types.Level(int(level)), _sound(message)))
     importlib.import_module(project["module"])
     if len(Server.declared) != 1:
         names = ", ".join(f"`{server.cls.__qualname__}`" for server in Server.declared) or "none"
@@ -242,7 +243,8 @@ def _call(function: Any, *arguments: Any) -> Any:
         return function(_instance, *arguments)
     except Failure as failure:
         caught = failure
-    except Exception as error:
+    except BaseException as error:
+        # What is left here comes from the way into the call and out of it.
         caught = Fault(f"{type(error).__name__}: {error}")
     finally:
         _flush()
