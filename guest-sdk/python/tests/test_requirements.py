@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
+import hashlib
+
 import pytest
 
-from gym_host_build import BuildError, lock, project, requirements
+from gym_host_build import BuildError, lock, project, requirements, wheels
 from gym_host_build.resolve import Pinned, version_of
 
 A, B = "a" * 64, "b" * 64
@@ -129,3 +131,12 @@ def test_a_lock_names_versions_or_addresses(tmp_path):
     # Hashes and bounds are inputs too.
     made.hashes = {"six": {A}}
     assert stamp != f"# requirements: {lock.inputs(made)}"
+
+
+def test_a_stored_wheel_is_taken_for_its_own_package_and_version_only(tmp_path):
+    digest = hashlib.sha256(b"wheel").hexdigest()
+    store = written(tmp_path, {f"{digest}/Some_Name-1.0-py3-none-any.whl": "wheel"})
+    assert wheels._stored(store, Pinned("some-name", "1.0", digest)) is not None
+    assert wheels._stored(store, Pinned("some-name", "1.0.0", digest)) is not None
+    assert wheels._stored(store, Pinned("some-name", "1.1", digest)) is None
+    assert wheels._stored(store, Pinned("other", "1.0", digest)) is None

@@ -9,8 +9,12 @@ import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from pip._vendor.packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from pip._vendor.packaging.version import InvalidVersion, Version
+
 from . import BuildError
 from .project import Project
+from .requirements import normal
 from .resolve import Pinned, pip_environment, target_options
 
 _NATIVE = (".so", ".pyd", ".dylib", ".dll", ".a", ".o")
@@ -49,10 +53,19 @@ def fetch(project: Project, pins: list[Pinned], store: Path) -> list[Path]:
 
 
 def _stored(store: Path, pin: Pinned) -> Path | None:
-    wheel = next(iter(sorted((store / pin.sha256).glob("*.whl"))), None)
+    """The wheel of a pin: of this package and version, whatever else has its digest in a lock that was edited."""
+    wheel = next((path for path in sorted((store / pin.sha256).glob("*.whl")) if _is_of(path.name, pin)), None)
     if wheel is None or hashlib.sha256(wheel.read_bytes()).hexdigest() != pin.sha256:
         return None
     return wheel
+
+
+def _is_of(name: str, pin: Pinned) -> bool:
+    try:
+        found, version, _, _ = parse_wheel_filename(name)
+        return normal(found) == pin.name and version == Version(pin.version)
+    except (InvalidWheelFilename, InvalidVersion):
+        return False
 
 
 def unpack(project: Project, wheels: list[Path]) -> dict[str, bytes]:
