@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use crate::{
     calls::{self, ModelCalls},
-    driver::{Base, Driver, Grading},
+    driver::{Base, Driver},
     failure::{RunError, Stage},
     ports::{Model, Reply, RequestContext, Route, Session},
     request_body::{missing_field, row_members, row_request},
@@ -66,10 +66,6 @@ pub(crate) struct AviaryConfig {
     /// What stands in for older ones.
     #[serde(default = "hidden_state")]
     old_env_state_message: String,
-    #[serde(flatten)]
-    grading: Grading,
-    #[serde(default)]
-    pub(crate) token_id_capture: bool,
 }
 
 fn default_ceiling() -> u64 {
@@ -346,7 +342,7 @@ impl Driver for AviaryAgent {
         let session = session.expect(SESSION);
         let response = self.play(row, session, context, partial).await?;
         *partial = Some(response.clone());
-        self.config.grading.grade(row, response, Some(session)).await
+        self.base.common.grade(row, response, Some(session)).await
     }
 
     /// Takes a row like `/run`, because without `task_idx` there is no environment; nothing is graded.

@@ -24,7 +24,7 @@ use self::{
 };
 use crate::{
     calls::{self, ModelCalls},
-    driver::{Base, Driver, Grading},
+    driver::{Base, Driver},
     failure::{RunError, Stage},
     ports::{Model, Reply, RequestContext, Session},
     request_body::{create_params, row_request},
@@ -58,10 +58,6 @@ pub(crate) struct ConversationalConfig {
     /// Let the user begin when the row has no conversation yet.
     #[serde(default = "yes")]
     seed_first_user_message: bool,
-    #[serde(flatten)]
-    grading: Grading,
-    #[serde(default)]
-    pub(crate) token_id_capture: bool,
 }
 
 fn default_steps() -> u64 {
@@ -309,7 +305,7 @@ impl Driver for ConversationalAgent {
             Ok(response) => {
                 *partial = Some(response.clone());
                 let response = history::move_opening(&mut row, &given, response);
-                self.config.grading.grade(&row, response, Some(&mut *books.session)).await
+                self.base.common.grade(&row, response, Some(&mut *books.session)).await
             }
             Err(error) => Err(error),
         };

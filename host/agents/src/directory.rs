@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use gym_protocol::{ServerKind, ServerName, ServerRef};
+use gym_protocol::{ServerKind, ServerName, ServerRef, lax::keys_of};
 use serde_json::{Map, Value};
 
 use crate::{
     aviary_agent::{AviaryAgent, AviaryConfig},
     conversational_tool_use::{ConversationalAgent, ConversationalConfig},
-    driver::{Base, Driven},
+    driver::{Base, Common, Driven},
     gymnasium_agent::{GymnasiumAgent, GymnasiumAgentConfig},
     non_executing_simple_agent::{NonExecutingConfig, NonExecutingSimpleAgent},
     ports::{Agent, Model, ResourcesServer},
@@ -51,7 +51,7 @@ pub enum AgentError {
         name: String,
         /// What is wrong.
         #[source]
-        source: serde_json::Error,
+        source: gym_protocol::lax::Misfit,
     },
     /// A reference leads nowhere.
     #[error("failed to make the agent `{name}`: `{key}` names {reference}, which is not served")]
@@ -89,12 +89,28 @@ impl AgentError {
 pub const IMPLEMENTATIONS: &[&str] = &[
     "aviary_agent",
     "conversational_tool_use",
+    "conversational_tool_use_agent",
     "gymnasium_agent",
     "non_executing_simple_agent",
     "remote_agent",
     "simple_agent",
     "tool_simulation_agent",
 ];
+
+/// The keys of a block that this implementation reads, besides those that every server may have.
+pub fn known_keys(implementation: &str) -> Vec<&'static str> {
+    let own = match implementation {
+        "simple_agent" => keys_of::<SimpleAgentConfig>(),
+        "aviary_agent" => keys_of::<AviaryConfig>(),
+        "conversational_tool_use" | "conversational_tool_use_agent" => keys_of::<ConversationalConfig>(),
+        "gymnasium_agent" => keys_of::<GymnasiumAgentConfig>(),
+        "non_executing_simple_agent" => keys_of::<NonExecutingConfig>(),
+        "remote_agent" => keys_of::<RemoteAgentConfig>(),
+        "tool_simulation_agent" => keys_of::<ToolSimulationConfig>(),
+        _ => &[],
+    };
+    [own, keys_of::<Common>()].concat()
+}
 
 /// Makes the agent of a configuration block.
 pub fn build_agent(
@@ -107,38 +123,38 @@ pub fn build_agent(
     match implementation {
         "simple_agent" => {
             let config: SimpleAgentConfig = maker.config()?;
-            let base = maker.base(config.resources_server.as_ref(), config.token_id_capture)?;
+            let base = maker.base(config.resources_server.as_ref())?;
             let model = maker.model("model_server", &config.model_server)?;
             Ok(Arc::new(Driven(SimpleAgent::new(base, config, model))))
         }
         "aviary_agent" => {
             let config: AviaryConfig = maker.config()?;
-            let base = maker.base(Some(&config.resources_server), config.token_id_capture)?;
+            let base = maker.base(Some(&config.resources_server))?;
             let model = maker.model("model_server", &config.model_server)?;
             Ok(Arc::new(Driven(AviaryAgent::new(base, config, model))))
         }
         "conversational_tool_use" | "conversational_tool_use/simulation" | "conversational_tool_use_agent" => {
             let config: ConversationalConfig = maker.config()?;
-            let base = maker.base(Some(&config.resources_server), config.token_id_capture)?;
+            let base = maker.base(Some(&config.resources_server))?;
             let model = maker.model("model_server", &config.model_server)?;
             let user = maker.optional_model("user_model_server", config.user_model_server.as_ref())?;
             Ok(Arc::new(Driven(ConversationalAgent::new(base, config, model, user))))
         }
         "gymnasium_agent" => {
             let config: GymnasiumAgentConfig = maker.config()?;
-            let base = maker.base(Some(&config.resources_server), config.token_id_capture)?;
+            let base = maker.base(Some(&config.resources_server))?;
             let model = maker.model("model_server", &config.model_server)?;
             Ok(Arc::new(Driven(GymnasiumAgent::new(base, config, model))))
         }
         "non_executing_simple_agent" => {
             let config: NonExecutingConfig = maker.config()?;
-            let base = maker.base(config.resources_server.as_ref(), config.token_id_capture)?;
+            let base = maker.base(config.resources_server.as_ref())?;
             let model = maker.model("model_server", &config.model_server)?;
-            Ok(Arc::new(Driven(NonExecutingSimpleAgent::new(base, config, model))))
+            Ok(Arc::new(Driven(NonExecutingSimpleAgent::new(base, model))))
         }
         "remote_agent" => {
             let config: RemoteAgentConfig = maker.config()?;
-            let base = maker.base(config.resources_server.as_ref(), config.token_id_capture)?;
+            let base = maker.base(config.resources_server.as_ref())?;
             let remote = directory
                 .remote_agent(name, &config.agent_base_url)
                 .ok_or_else(|| AgentError::Unreachable { name: name.to_string() })?;
@@ -146,7 +162,7 @@ pub fn build_agent(
         }
         "tool_simulation_agent" => {
             let config: ToolSimulationConfig = maker.config()?;
-            let base = maker.base(config.resources_server.as_ref(), config.token_id_capture)?;
+            let base = maker.base(config.resources_server.as_ref())?;
             let model = maker.model("model_server", &config.model_server)?;
             let simulator = maker.optional_model("simulation_model_server", config.simulation_model_server.as_ref())?;
             Ok(Arc::new(Driven(ToolSimulationAgent::new(base, config, model, simulator))))
@@ -168,9 +184,9 @@ impl Maker<'_> {
             .map_err(|source| AgentError::Config { name: self.name.to_string(), source })
     }
 
-    fn base(&self, resources: Option<&ServerRef>, token_capture: bool) -> Result<Base, AgentError> {
+    fn base(&self, resources: Option<&ServerRef>) -> Result<Base, AgentError> {
         let resources = resources.map(|reference| self.resources("resources_server", reference)).transpose()?;
-        Ok(Base { name: self.name.clone(), resources, token_capture, common: self.config()? })
+        Ok(Base { name: self.name.clone(), resources, common: self.config()? })
     }
 
     fn model(&self, key: &'static str, reference: &ServerRef) -> Result<Arc<dyn Model>, AgentError> {
@@ -196,5 +212,22 @@ impl Maker<'_> {
     fn unknown(&self, key: &'static str, reference: &ServerRef) -> AgentError {
         let reference = format!("`{}` of `{}`", reference.name, reference.kind.key());
         AgentError::Reference { name: self.name.to_string(), key, reference }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_implementation_has_keys_of_its_own_and_the_common_ones() {
+        for implementation in IMPLEMENTATIONS {
+            let known = known_keys(implementation);
+            for key in ["resources_server", "run_timeout_seconds", "skip_verification", "token_id_capture"] {
+                assert!(known.contains(&key), "{implementation} has {known:?}, without `{key}`");
+            }
+            assert!(!known.contains(&"max_stepz"));
+        }
+        assert!(known_keys("simple_agent").contains(&"execute_tools"), "other names of a key are known too");
     }
 }

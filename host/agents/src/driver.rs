@@ -42,8 +42,6 @@ pub(crate) struct Base {
     pub(crate) name: ServerName,
     /// Where sessions are seeded, tools are called and answers are graded.
     pub(crate) resources: Option<Arc<dyn ResourcesServer>>,
-    /// Its calls ask for the capture of token ids (`token_id_capture`).
-    pub(crate) token_capture: bool,
     /// Settings that mean the same for all agents.
     pub(crate) common: Common,
 }
@@ -51,9 +49,15 @@ pub(crate) struct Base {
 /// Settings that every agent takes.
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
 pub(crate) struct Common {
-    /// Nothing is graded, so the agent sums up its rewards itself.
+    /// Nothing is graded: every attempt gets `skip_verification_reward`, and the agent sums up its rewards itself.
     #[serde(default)]
     skip_verification: bool,
+    /// The reward of attempts that are not graded.
+    #[serde(default)]
+    skip_verification_reward: f64,
+    /// Its calls ask for the capture of token ids.
+    #[serde(default)]
+    token_id_capture: bool,
     /// Seconds that one `/run` may take in all, grading included; null: as long as its calls may take.
     #[serde(default)]
     run_timeout_seconds: Option<Positive>,
@@ -86,18 +90,7 @@ impl Base {
     }
 }
 
-/// How answers are graded.
-#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
-pub(crate) struct Grading {
-    /// Grade nothing: every attempt gets `skip_verification_reward`.
-    #[serde(default)]
-    skip_verification: bool,
-    /// The reward of attempts that are not graded.
-    #[serde(default)]
-    skip_verification_reward: f64,
-}
-
-impl Grading {
+impl Common {
     /// The reply of `/run` for this response: that of `/verify`, or the fixed reward.
     pub(crate) async fn grade(
         self,
@@ -152,7 +145,7 @@ impl<D: Driver> Driven<D> {
         if context.rollout_id.is_none() {
             context.rollout_id = row.and_then(rollout_id);
         }
-        context.token_capture |= self.0.base().token_capture;
+        context.token_capture |= self.0.base().common.token_id_capture;
     }
 }
 

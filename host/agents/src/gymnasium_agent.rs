@@ -29,8 +29,6 @@ pub(crate) struct GymnasiumAgentConfig {
     /// Model calls of one attempt; an attempt that does not end within them is truncated.
     #[serde(default = "default_steps", deserialize_with = "at_least_one")]
     max_steps: u64,
-    #[serde(default)]
-    pub(crate) token_id_capture: bool,
 }
 
 fn default_steps() -> u64 {

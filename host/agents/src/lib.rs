@@ -24,7 +24,7 @@ mod simple_agent;
 mod tool_simulation_agent;
 mod transcript;
 
-pub use directory::{AgentError, Directory, IMPLEMENTATIONS, build_agent};
+pub use directory::{AgentError, Directory, IMPLEMENTATIONS, build_agent, known_keys};
 pub use ports::{
     Agent, Cookie, Cookies, EventStream, ItemWatch, Model, ModelRoute, Reply, RequestContext, ResourcesServer, Route,
     Session, Streamed,

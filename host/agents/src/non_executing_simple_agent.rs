@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::{
     calls,
-    driver::{Base, Driver, Grading},
+    driver::{Base, Driver},
     failure::RunError,
     ports::{Model, Reply, RequestContext, Session},
     request_body::{create_params, row_request},
@@ -23,22 +23,17 @@ pub(crate) struct NonExecutingConfig {
     #[serde(default)]
     pub(crate) resources_server: Option<ServerRef>,
     pub(crate) model_server: ServerRef,
-    #[serde(flatten)]
-    grading: Grading,
-    #[serde(default)]
-    pub(crate) token_id_capture: bool,
 }
 
 /// The agent.
 pub(crate) struct NonExecutingSimpleAgent {
     base: Base,
-    config: NonExecutingConfig,
     model: Arc<dyn Model>,
 }
 
 impl NonExecutingSimpleAgent {
-    pub(crate) fn new(base: Base, config: NonExecutingConfig, model: Arc<dyn Model>) -> Self {
-        Self { base, config, model }
+    pub(crate) fn new(base: Base, model: Arc<dyn Model>) -> Self {
+        Self { base, model }
     }
 
     async fn answer(&self, request: ModelRequest, context: &mut RequestContext) -> Result<Raw, RunError> {
@@ -66,7 +61,7 @@ impl Driver for NonExecutingSimpleAgent {
         }
         let response = self.answer(request, context).await?;
         *partial = Some(response.clone());
-        self.config.grading.grade(row, response, session).await
+        self.base.common.grade(row, response, session).await
     }
 
     async fn respond(&self, body: Bytes, context: &mut RequestContext) -> Result<Raw, RunError> {

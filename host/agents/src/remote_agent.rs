@@ -14,7 +14,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     calls::{self, ModelCalls},
-    driver::{Base, Driver, Grading, Positive},
+    driver::{Base, Driver, Positive},
     failure::{RunError, Stage},
     ports::{Model, Reply, RequestContext, Session},
     request_body::{create_params, row_request},
@@ -36,10 +36,10 @@ pub(crate) struct RemoteAgentConfig {
     #[serde(default = "default_concurrency")]
     concurrency: usize,
     /// Longest time of one request to the agent elsewhere.
-    #[serde(default = "default_request_timeout")]
+    #[serde(default = "default_request_timeout", alias = "remote_responses_timeout_secs")]
     request_timeout_seconds: Positive,
     /// Longest time of one attempt from its first request to its grade, waiting for a turn not included.
-    #[serde(default = "default_run_timeout")]
+    #[serde(default = "default_run_timeout", alias = "run_timeout_secs")]
     run_timeout_seconds: Positive,
     /// Requests to the agent elsewhere in one attempt; null or 0: no limit but `step_ceiling`.
     #[serde(default)]
@@ -47,10 +47,6 @@ pub(crate) struct RemoteAgentConfig {
     /// Requests after which an attempt is ended as a failure.
     #[serde(default = "default_ceiling")]
     step_ceiling: u64,
-    #[serde(flatten)]
-    grading: Grading,
-    #[serde(default)]
-    pub(crate) token_id_capture: bool,
 }
 
 fn default_concurrency() -> usize {
@@ -96,7 +92,7 @@ impl RemoteAgent {
         }
         let response = self.answer(request, session.as_deref_mut(), context, partial).await?;
         *partial = Some(response.clone());
-        self.config.grading.grade(row, response, session).await
+        self.base.common.grade(row, response, session).await
     }
 
     async fn answer(

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::{
     calls::{self, ModelCalls},
-    driver::{Base, Driver, Grading},
+    driver::{Base, Driver},
     failure::{RunError, Stage},
     ports::{Model, Reply, RequestContext, Session},
     request_body::{create_params, row_request},
@@ -54,14 +54,8 @@ pub(crate) struct SimpleAgentConfig {
     #[serde(default = "default_ceiling")]
     step_ceiling: u64,
     /// Whether the model's calls are executed. Otherwise its first answer is graded with the calls as they are.
-    #[serde(default = "executes")]
+    #[serde(default = "executes", alias = "execute_tools")]
     execute_tool_calls: bool,
-    /// How answers are graded.
-    #[serde(flatten)]
-    grading: Grading,
-    /// Ask for the capture of token ids.
-    #[serde(default)]
-    pub(crate) token_id_capture: bool,
     /// Which generation's rules apply.
     #[serde(default, alias = "agent_rules")]
     reward_rules: AgentRules,
@@ -189,7 +183,7 @@ impl Driver for SimpleAgent {
         }
         let response = self.answer(request, session.as_deref_mut(), context, partial).await?;
         *partial = Some(response.clone());
-        self.config.grading.grade(row, response, session).await
+        self.base.common.grade(row, response, session).await
     }
 
     async fn respond(&self, body: Bytes, context: &mut RequestContext) -> Result<Raw, RunError> {

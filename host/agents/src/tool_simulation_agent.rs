@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::{
     arguments,
     calls::{ModelCalls, error_text},
-    driver::{Base, Driver, Grading},
+    driver::{Base, Driver},
     failure::{RunError, Stage},
     ports::{Model, Reply, RequestContext, Session},
     request_body::{create_params_as_they_came, row_request_as_it_came},
@@ -47,10 +47,6 @@ pub(crate) struct ToolSimulationConfig {
     /// Model calls after which an attempt is ended as a failure.
     #[serde(default = "default_ceiling")]
     step_ceiling: u64,
-    #[serde(flatten)]
-    grading: Grading,
-    #[serde(default)]
-    pub(crate) token_id_capture: bool,
 }
 
 fn default_prompt() -> String {
@@ -200,7 +196,7 @@ impl Driver for ToolSimulationAgent {
         let request = self.readied(row_request_as_it_came(row).map_err(RunError::Refused)?);
         let response = self.answer(request, context, partial).await?;
         *partial = Some(response.clone());
-        self.config.grading.grade(row, response, session).await
+        self.base.common.grade(row, response, session).await
     }
 
     async fn respond(&self, body: Bytes, context: &mut RequestContext) -> Result<Raw, RunError> {

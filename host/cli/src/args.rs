@@ -30,17 +30,22 @@ pub(crate) use rollouts::{AggregateArgs, CollectArgs, CollectOptions, EvalArgs, 
 #[command(name = "gym-host", version, verbatim_doc_comment, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     /// Log more: -v debug messages, -vv everything. GYM_HOST_LOG takes a filter such as `gym_runtime=debug`.
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = GLOBAL)]
     pub verbose: u8,
     /// Log errors only, and show no progress.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
     /// A folder to look for configuration files, environments and data in, before the current folder. Repeatable.
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR", global = true, help_heading = GLOBAL)]
     pub search_dir: Vec<PathBuf>,
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// Heading of options that every command takes.
+const GLOBAL: &str = "Options of all commands";
+/// Heading of options that say which servers there are.
+const SERVERS: &str = "Servers";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -105,22 +110,28 @@ pub(crate) enum Command {
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ConfigArgs {
     /// A configuration file in NeMo Gym's YAML. Repeatable; later files override earlier ones.
-    #[arg(short, long = "config", value_name = "FILE")]
+    #[arg(short, long = "config", value_name = "FILE", help_heading = SERVERS)]
     pub configs: Vec<String>,
     /// An environment by name: its own `configs/NAME.yaml`, or `configs/FLAVOR.yaml`. Repeatable.
-    #[arg(short, long = "environment", visible_alias = "resources-server", value_name = "NAME[/FLAVOR]")]
+    #[arg(
+        short,
+        long = "environment",
+        visible_alias = "resources-server",
+        value_name = "NAME[/FLAVOR]",
+        help_heading = SERVERS
+    )]
     pub environments: Vec<String>,
     /// A model server implementation by name, for example `openai_model` or `vllm_model/vllm_model_for_training`.
-    #[arg(long, value_name = "NAME[/FLAVOR]")]
+    #[arg(long, value_name = "NAME[/FLAVOR]", help_heading = SERVERS)]
     pub model_type: Option<String>,
     /// The model's name at its endpoint; the same as `policy_model_name=…`.
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", help_heading = SERVERS)]
     pub model: Option<String>,
     /// The endpoint's base URL, ending in `/v1`; the same as `policy_base_url=…`.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help_heading = SERVERS)]
     pub model_url: Option<String>,
     /// The endpoint's key; the same as `policy_api_key=…`. Better kept in `env.yaml`.
-    #[arg(long, value_name = "KEY", hide_env_values = true, env = "GYM_HOST_MODEL_API_KEY")]
+    #[arg(long, value_name = "KEY", hide_env_values = true, env = "GYM_HOST_MODEL_API_KEY", help_heading = SERVERS)]
     pub model_api_key: Option<String>,
     /// Settings laid over the files: `key=value`, with dots into blocks, for example
     /// `mcqa.resources_servers.mcqa.grading_mode=lenient_boxed`. `+key=value`, `++key=value` and `~key` work as in Hydra.

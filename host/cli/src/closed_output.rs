@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Standard output that takes no more.
+//! Standard output and standard error that take no more.
+
+use std::{fmt, io::Write};
 
 use crate::failure::Failure;
+
+/// Writes a line to standard error. What cannot be written there cannot be told anywhere.
+pub(crate) fn tell(line: fmt::Arguments<'_>) {
+    std::io::stderr().lock().write_fmt(format_args!("{line}\n")).ok();
+}
 
 /// When a line cannot be printed, the process ends: in silence if who reads has seen enough (as `head` has), else with an
 /// error. The standard library's macros panic then.

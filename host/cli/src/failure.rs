@@ -78,8 +78,8 @@ pub(crate) fn of_file(message: impl Into<String>, source: &io::Error) -> Failure
     match source.kind() {
         ErrorKind::NotFound => failure.with_hint("check the path"),
         ErrorKind::IsADirectory => failure.with_hint("that is a folder; name a file in it"),
-        ErrorKind::PermissionDenied => {
-            failure.with_hint("change the permissions of the file or its folder, or name another one")
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            failure.with_hint("this user may not write or read there: change the permissions, or name another place")
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
             failure.with_hint("make room on the disk, then run the same command again")

@@ -85,6 +85,10 @@ fn wrong_answer(head: &str, reason: &str) -> Failure {
 pub(crate) async fn configuration_text(head: &str) -> Result<String, Failure> {
     let url = format!("{}/global_config_dict_yaml", head.trim_end_matches('/'));
     let unreachable = |error: reqwest::Error| {
+        if error.is_builder() {
+            return Failure::user(format!("`{head}` is no address of a head server"))
+                .with_hint("write for example --head http://127.0.0.1:11000");
+        }
         Failure::infrastructure(format!("no answer from the head server at {head}: {}", chain(&error)))
             .with_hint("start servers with `gym-host serve`, or name a configuration with --config")
     };

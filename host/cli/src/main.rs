@@ -2,6 +2,17 @@
 //! The `gym-host` binary: the command line, and the wiring of everything else.
 #![expect(clippy::print_stdout, reason = "commands print their results")]
 
+/// Prints a line to standard error, as the standard library's macro does, but where nobody reads it any more the command
+/// goes on: `gym-host collect … 2>&1 | head` must not end a run.
+macro_rules! eprintln {
+    () => {
+        crate::closed_output::tell(format_args!(""))
+    };
+    ($($text:tt)*) => {
+        crate::closed_output::tell(format_args!($($text)*))
+    };
+}
+
 mod args;
 mod assemble;
 mod closed_output;
@@ -58,7 +69,9 @@ fn log(arguments: &Arguments) -> Result<(), Failure> {
     let level = match (arguments.quiet, arguments.verbose) {
         (true, _) => "error",
         // Cases expect faults; those that they do not expect are in the result.
-        (false, 0) if matches!(arguments.command, Command::Test(_)) => "error,gym_resources=off,gym_runtime=off",
+        (false, 0) if matches!(arguments.command, Command::Test(_)) => {
+            "error,gym_host=warn,gym_resources=off,gym_runtime=off"
+        }
         (false, 0) => "warn,gym_host=info",
         (false, 1) => concat!(
             "info,environment=debug,gym_host=debug,gym_runtime=debug,gym_server=debug,gym_resources=debug,",

@@ -4,6 +4,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use gym_config::Settings;
+use gym_protocol::lax::{self, Misfit};
 use gym_runtime::AdmissionOptions;
 use gym_server::HttpLimits;
 use serde::Deserialize;
@@ -47,8 +48,12 @@ pub(crate) struct HttpOptions {
 impl HostOptions {
     /// Reads the block.
     pub(crate) fn read(settings: &Settings) -> Result<Self, Failure> {
-        serde_json::from_value(Value::Object(settings.host_options.clone()))
-            .map_err(|error| Failure::user(format!("the block `gym_host` of the configuration: {error}")))
+        lax::from_value(Value::Object(settings.host_options.clone())).map_err(|misfit| {
+            let place = || std::iter::once("gym_host").chain(misfit.place.iter().map(String::as_str));
+            let keys: Vec<&str> = place().collect();
+            let text = format!("{}: `{}`: {}", settings.origin_of(place()), keys.join("."), misfit.reason());
+            with_known_keys(Failure::user(text), &misfit)
+        })
     }
 
     pub(crate) fn admission(&self) -> AdmissionOptions {
@@ -79,6 +84,16 @@ impl HostOptions {
         }
         limits.check().map_err(|error| Failure::user(format!("the block `gym_host.http`: {error}")))?;
         Ok(limits)
+    }
+}
+
+/// For a key that there is not, says which there are.
+pub(crate) fn with_known_keys(failure: Failure, misfit: &Misfit) -> Failure {
+    let (Some(known), Some(wanted)) = (misfit.known_keys(), misfit.place.last()) else { return failure };
+    let near = gym_config::nearest(wanted, known.iter().copied());
+    match near.first() {
+        Some(near) => failure.with_hint(format!("did you mean `{near}`?")),
+        None => failure.with_hint(format!("there are {}", known.join(", "))),
     }
 }
 

@@ -52,8 +52,12 @@ pub fn text_override(key: &str, text: &str) -> String {
 pub(crate) fn parse(text: &str) -> Result<Override, ConfigError> {
     let origin = Origin::command_line();
     let malformed = |key: &str, problem: String| {
-        ConfigError::new(ErrorKind::MalformedOverride, key, &origin, problem)
-            .with_hint("overrides are `key=value`, `+key=value`, `++key=value` or `~key`".to_owned())
+        ConfigError::new(ErrorKind::MalformedOverride, key, &origin, problem).with_hint(
+            match text.ends_with(".yaml") || text.ends_with(".yml") {
+                true => format!("a configuration is named by `--config {text}`"),
+                false => "overrides are `key=value`, `+key=value`, `++key=value` or `~key`".to_owned(),
+            },
+        )
     };
     let deletes = text.starts_with('~');
     let rest =

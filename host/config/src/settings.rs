@@ -238,6 +238,18 @@ impl Settings {
         self.servers.iter().find(|server| server.name.as_str() == name)
     }
 
+    /// Where a value was written, or else the nearest value above it that is in the configuration.
+    pub fn origin_of<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> &Origin {
+        let mut node = self.composed.root();
+        for segment in path {
+            match node.child(segment) {
+                Some(child) => node = child,
+                None => break,
+            }
+        }
+        &node.origin
+    }
+
     /// A value of the configuration by its dotted path, resolved; `None` if it is not there or null.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Making model servers from the configuration.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::hosted::{azure_model, provider_model};
 use crate::openai::OpenAiModel;
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, Policy};
 use crate::remote::RemoteModel;
 use crate::replay::ReplayModel;
 use crate::scripted::ScriptedModel;
@@ -36,15 +38,28 @@ pub const IMPLEMENTATIONS: &[&str] = &[
     "vllm_model",
 ];
 
+/// A model server, and the keys of its block that it has asked for: others have no effect.
+pub type Built = (Arc<dyn Model>, BTreeSet<String>);
+
+/// The keys that limit calls to a server elsewhere.
+pub fn limits_of_calls() -> BTreeSet<String> {
+    let asked = RefCell::default();
+    let name = ServerName::new("anywhere").expect("not empty");
+    let nothing = Map::new();
+    Policy::read(Settings::new(&name, &nothing).watched(&asked)).expect("every limit has a default");
+    asked.into_inner()
+}
+
 /// Makes the model server `name` of the given implementation from its block of the configuration.
 pub fn build_model(
     implementation: &str,
     name: &ServerName,
     block: &Map<String, Value>,
     context: &ModelContext,
-) -> Result<Arc<dyn Model>, ModelError> {
-    let settings = Settings::new(name, block);
-    Ok(match implementation {
+) -> Result<Built, ModelError> {
+    let asked = RefCell::default();
+    let settings = Settings::new(name, block).watched(&asked);
+    let model: Arc<dyn Model> = match implementation {
         "azure_openai_model" => Arc::new(azure_model(settings, &context.outbound)?),
         "inference_provider" => Arc::new(provider_model(settings, &context.outbound)?),
         "openai_model" => Arc::new(OpenAiModel::new(settings, &context.outbound)?),
@@ -58,7 +73,8 @@ pub fn build_model(
                 implementation: implementation.to_owned(),
             });
         }
-    })
+    };
+    Ok((model, asked.into_inner()))
 }
 
 #[cfg(test)]
@@ -67,6 +83,14 @@ mod tests {
 
     use super::*;
     use crate::outbound::OutboundSettings;
+
+    #[test]
+    fn limits_of_calls_are_known_by_name() {
+        let keys = limits_of_calls();
+        for key in ["max_concurrent_requests", "num_concurrent_requests", "total_timeout_s", "max_response_bytes"] {
+            assert!(keys.contains(key), "{keys:?} lacks `{key}`");
+        }
+    }
 
     #[test]
     fn every_implementation_is_built_from_its_block() {
@@ -82,7 +106,9 @@ mod tests {
         let block = block.as_object().expect("a mapping");
         for implementation in IMPLEMENTATIONS {
             let model = build_model(implementation, &name, block, &context).map_err(|error| error.to_string());
-            assert_eq!(model.map(|model| model.name().clone()), Ok(name.clone()), "{implementation}");
+            let (model, asked) = model.expect(implementation);
+            assert_eq!(model.name(), &name, "{implementation}");
+            assert!(!asked.contains("unknown") && !asked.is_empty(), "{implementation} asks for {asked:?}");
         }
         // What `${oc.env:NAME,false}` stands for is a text.
         let block =

@@ -24,7 +24,7 @@ pub mod vllm;
 
 pub use agent_dialects::AgentDialects;
 pub use bounded::Bounds;
-pub use build::{IMPLEMENTATIONS, ModelContext, build_model};
+pub use build::{Built, IMPLEMENTATIONS, ModelContext, build_model, limits_of_calls};
 pub use network::{EndpointError, Endpoints};
 pub use openai::OpenAiModel;
 pub use outbound::{ModelStats, Outbound, OutboundSettings};

@@ -41,14 +41,8 @@ enum Prefix {
 
 impl Remote {
     /// `block` may set the keys of [`Policy`].
-    fn new(
-        name: &ServerName,
-        url: &str,
-        block: &Map<String, Value>,
-        outbound: &Outbound,
-        fault: FaultKind,
-    ) -> Result<Self, ModelError> {
-        let settings = Settings::new(name, block);
+    fn new(settings: Settings<'_>, url: &str, outbound: &Outbound, fault: FaultKind) -> Result<Self, ModelError> {
+        let name = settings.server();
         if !is_http_url(url) {
             return Err(settings.wrong("url", "an http or https URL", &url.into()));
         }
@@ -99,13 +93,13 @@ impl RemoteModel {
         block: &Map<String, Value>,
         outbound: &Outbound,
     ) -> Result<Self, ModelError> {
-        Remote::new(name, url, block, outbound, FaultKind::ModelFailed).map(Self)
+        Remote::new(Settings::new(name, block), url, outbound, FaultKind::ModelFailed).map(Self)
     }
 
     /// `remote_model`: a block with `url`.
     pub(crate) fn from_settings(settings: Settings<'_>, outbound: &Outbound) -> Result<Self, ModelError> {
         let url = base_url(settings, "url")?;
-        Self::new(settings.server(), &url, settings.block(), outbound)
+        Remote::new(settings, &url, outbound, FaultKind::ModelFailed).map(Self)
     }
 
     async fn post(&self, path: &str, body: Bytes, context: &mut RequestContext) -> Result<Reply, Fault> {
@@ -166,7 +160,7 @@ impl RemoteResourcesServer {
         block: &Map<String, Value>,
         outbound: &Outbound,
     ) -> Result<Self, ModelError> {
-        Remote::new(name, url, block, outbound, FaultKind::Unreachable).map(Self)
+        Remote::new(Settings::new(name, block), url, outbound, FaultKind::Unreachable).map(Self)
     }
 }
 
@@ -229,7 +223,7 @@ impl RemoteAgent {
         block: &Map<String, Value>,
         outbound: &Outbound,
     ) -> Result<Self, ModelError> {
-        Remote::new(name, url, block, outbound, FaultKind::Unreachable).map(Self)
+        Remote::new(Settings::new(name, block), url, outbound, FaultKind::Unreachable).map(Self)
     }
 
     async fn post(&self, path: &str, body: Bytes, context: &mut RequestContext, repeat: Repeat) -> Reply {

@@ -2,6 +2,8 @@
 //! Reading the block of a model server. Unknown keys are allowed, as in NeMo Gym; a known key of the wrong type is an
 //! error that names it. `null` means that the key is not set.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,12 +92,19 @@ impl ModelError {
 pub struct Settings<'a> {
     server: &'a ServerName,
     map: &'a Map<String, Value>,
+    /// Takes the keys that were asked for.
+    asked: Option<&'a RefCell<BTreeSet<String>>>,
 }
 
 impl<'a> Settings<'a> {
     /// The keys of `server`.
     pub fn new(server: &'a ServerName, map: &'a Map<String, Value>) -> Self {
-        Self { server, map }
+        Self { server, map, asked: None }
+    }
+
+    /// The same; every key that is asked for is put into `asked`.
+    pub(crate) fn watched(self, asked: &'a RefCell<BTreeSet<String>>) -> Self {
+        Self { asked: Some(asked), ..self }
     }
 
     /// The server's name.
@@ -103,13 +112,11 @@ impl<'a> Settings<'a> {
         self.server
     }
 
-    /// All keys.
-    pub(crate) fn block(&self) -> &'a Map<String, Value> {
-        self.map
-    }
-
     /// The value of a key, unless it is absent or `null`.
     pub fn get(&self, key: &str) -> Option<&'a Value> {
+        if let Some(asked) = self.asked {
+            asked.borrow_mut().insert(key.to_owned());
+        }
         self.map.get(key).filter(|value| !value.is_null())
     }
 

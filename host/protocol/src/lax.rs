@@ -5,6 +5,8 @@
 //! as what is wanted, and so does this: `"false"`, `"0"`, `"off"`, `"no"`, `"f"` and `"n"` for a flag, digits for a
 //! number, and 0 and 1 for a flag. Nothing else changes its type.
 
+use std::fmt;
+
 use serde::de::{
     DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor,
     value::{MapDeserializer, SeqDeserializer},
@@ -15,8 +17,112 @@ use serde_json::{Error, Value};
 ///
 /// # Errors
 /// What does not fit the type, leniently taken.
-pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
-    T::deserialize(Lax(value))
+pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Misfit> {
+    serde_path_to_error::deserialize(Lax(value)).map_err(|error| {
+        let place = error.path().iter().filter_map(|segment| match segment {
+            serde_path_to_error::Segment::Seq { index } => Some(index.to_string()),
+            serde_path_to_error::Segment::Map { key } => Some(key.clone()),
+            _ => None,
+        });
+        Misfit { place: place.collect(), reason: error.inner().to_string() }
+    })
+}
+
+/// A value that does not fit its type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// Keys and positions that lead to it; none for the whole.
+    pub place: Vec<String>,
+    reason: String,
+}
+
+impl Misfit {
+    /// What is wrong there, in words for who wrote the value.
+    pub fn reason(&self) -> String {
+        if self.known_keys().is_some() {
+            return "there is no such key".to_owned();
+        }
+        // Rust's names of types say nothing to them.
+        let words = [
+            (["u8", "u16", "u32", "u64", "usize"].as_slice(), "a whole number, not negative"),
+            (&["i8", "i16", "i32", "i64", "isize"], "a whole number"),
+            (&["f32", "f64"], "a number"),
+        ];
+        let Some((found, expected)) = self.reason.rsplit_once(", expected ") else { return self.reason.clone() };
+        let word = words.iter().find(|(types, _)| types.contains(&expected)).map_or(expected, |(_, word)| word);
+        format!("{found}, expected {word}")
+    }
+
+    /// The keys that there are, if the value is a key that there is not.
+    pub fn known_keys(&self) -> Option<Vec<&str>> {
+        let known = self.reason.strip_prefix("unknown field ")?.split_once(", expected ")?.1;
+        Some(known.split('`').skip(1).step_by(2).collect())
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.place.is_empty() {
+            write!(f, "`{}`: ", self.place.join("."))?;
+        }
+        f.write_str(&self.reason())
+    }
+}
+
+impl std::error::Error for Misfit {}
+
+/// The keys that a struct reads, other names of theirs included; none for other types.
+pub fn keys_of<T: DeserializeOwned>() -> &'static [&'static str] {
+    let mut keys: &'static [&'static str] = &[];
+    // The struct says its keys to what it would be read from, which then has nothing to give.
+    T::deserialize(Keys(&mut keys)).err();
+    keys
+}
+
+struct Keys<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for Keys<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+        Err(Error::custom("there is no value"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        *self.0 = fields;
+        self.deserialize_any(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+/// Whether a key may be in the block of every server: who starts it, where, what it is about. Names that begin with an
+/// underscore are notes of who composes configurations.
+pub fn is_common_key(key: &str) -> bool {
+    const KEYS: [&str; 13] = [
+        "allowed_agents",
+        "allowed_model_types",
+        "datasets",
+        "description",
+        "domain",
+        "entrypoint",
+        "host",
+        "name",
+        "num_workers",
+        "port",
+        "url",
+        "value",
+        "verified",
+    ];
+    key.starts_with('_') || key.starts_with("verified_") || KEYS.contains(&key)
 }
 
 /// The flag that a value stands for.
@@ -208,6 +314,38 @@ mod tests {
         ] {
             assert!(block(value.clone()).is_err(), "{value}");
         }
+    }
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(default, deny_unknown_fields)]
+    struct Strict {
+        rows: u64,
+        share: f64,
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_in_plain_words() {
+        for (value, said) in [
+            (json!({"rows": "many"}), "`rows`: invalid type: string \"many\", expected a whole number, not negative"),
+            (json!({"share": []}), "`share`: invalid type: sequence, expected a number"),
+            (json!({"rowz": 1}), "`rowz`: there is no such key"),
+        ] {
+            assert_eq!(from_value::<Strict>(value).unwrap_err().to_string(), said);
+        }
+        let unknown = from_value::<Strict>(json!({"rowz": 1})).unwrap_err();
+        assert_eq!(unknown.known_keys(), Some(vec!["rows", "share"]));
+        assert_eq!(
+            block(json!({"inner": [{"on": true}, {"on": "maybe"}]})).unwrap_err(),
+            "`inner.1.on`: invalid type: string \"maybe\", expected a boolean"
+        );
+        assert_eq!(block(json!({"inner": [{}]})).unwrap_err(), "`inner.0`: missing field `on`");
+    }
+
+    #[test]
+    fn a_struct_says_which_keys_it_reads() {
+        assert_eq!(keys_of::<Strict>(), ["rows", "share"]);
+        assert!(keys_of::<Vec<Strict>>().is_empty());
+        assert!(is_common_key("entrypoint") && is_common_key("_note") && !is_common_key("rows"));
     }
 
     #[test]

@@ -149,19 +149,21 @@ pub async fn reverify(
         remove(&changes_file)?;
     }
     check_state(plan, &files, places.len() as u64)?;
-    let (mut rollouts, _) = Writer::append(&files.rollouts)?;
-    let (mut failures, _) = Writer::append(&files.failures)?;
-    let (mut changes, _) = Writer::append(&changes_file)?;
     let mut past = Past::read(&files, &mut Summary::default())?;
-    let mut summary = Reverified {
-        stored: places.len() as u64,
-        rollouts_file: files.rollouts.clone(),
-        changes_file,
-        failures_file: files.failures.clone(),
-        ..Reverified::default()
+    let mut book = Book {
+        rollouts: Writer::append(&files.rollouts)?.0,
+        failures: Writer::append(&files.failures)?.0,
+        changes: Writer::append(&changes_file)?.0,
+        summary: Reverified {
+            stored: places.len() as u64,
+            rollouts_file: files.rollouts.clone(),
+            changes_file,
+            failures_file: files.failures.clone(),
+            ..Reverified::default()
+        },
     };
     if plan.judge_failed_only {
-        summary.kept += take_over(plan, &mut past, &mut rollouts)?;
+        book.summary.kept += take_over(plan, &mut past, &mut book.rollouts)?;
     }
     let mut inputs = Some(Reader::open(&plan.inputs)?);
     let mut responses = Reader::open_for_seeking(&stored)?;
@@ -178,7 +180,7 @@ pub async fn reverify(
             let Some(place) = places.get(&job.key) else { continue };
             matched += 1;
             if past.done.contains(job.key) {
-                summary.kept += u64::from(!plan.judge_failed_only);
+                book.summary.kept += u64::from(!plan.judge_failed_only);
                 continue;
             }
             responses.seek(place.line, place.offset)?;
@@ -195,50 +197,74 @@ pub async fn reverify(
             });
         }
         let Some(ended) = running.join_next().await else { break };
-        let Graded { job, old, result } = match ended {
-            Ok(graded) => graded,
+        match ended {
+            Ok(graded) => {
+                let provenance = plan.provenance.get(&graded.job.agent).map(|own| with_seed(own, &graded.old));
+                let key = graded.job.key;
+                if book.enter(graded, provenance.as_ref(), observer)? {
+                    past.done.insert(key);
+                }
+            }
             Err(error) => {
                 tracing::error!(%error, "a grade ended without a result");
-                summary.failed += 1;
-                continue;
+                book.summary.failed += 1;
             }
-        };
-        let provenance = plan.provenance.get(&job.agent).map(|own| with_seed(own, &old));
+        }
+    }
+    if inputs.is_none() {
+        book.summary.unmatched = book.summary.stored - matched;
+    }
+    for file in [&book.rollouts, &book.failures, &book.changes] {
+        file.sync()?;
+    }
+    Ok(book.summary)
+}
+
+/// The files that are written, and what is in them.
+struct Book {
+    rollouts: Writer,
+    failures: Writer,
+    changes: Writer,
+    summary: Reverified,
+}
+
+impl Book {
+    /// Writes what came of one grade; false if it is to be done again.
+    fn enter(
+        &mut self,
+        graded: Graded,
+        provenance: Option<&Raw>,
+        observer: &mut (dyn FnMut(&Change) + Send),
+    ) -> Result<bool, CollectError> {
+        let Graded { job, old, result } = graded;
         let result = result.map(|reply| over(&old, reply));
-        match record(&job, 0, &result, provenance.as_ref()) {
+        match record(&job, 0, &result, provenance) {
             Record::Rollout { row, reward: new_reward, .. } => {
                 let old_reward = reward(&old);
                 let made = old.get_set("gym_host").and_then(|made| made.read::<Value>().ok()).unwrap_or_default();
                 let component = made.get("component").and_then(Value::as_str).unwrap_or("not recorded");
-                *summary.old_components.entry(component.to_owned()).or_default() += 1;
+                *self.summary.old_components.entry(component.to_owned()).or_default() += 1;
                 // The change is written first: a run that is cut short between the two finds it again.
                 if old_reward != new_reward {
-                    let new = provenance.as_ref().and_then(|made| made.read::<Value>().ok()).unwrap_or_default();
+                    let new = provenance.and_then(|made| made.read::<Value>().ok()).unwrap_or_default();
                     let (task, rollout) = job.key;
-                    let change =
-                        Change { task, rollout, agent: job.agent.clone(), old_reward, new_reward, old: made, new };
-                    changes.write(&Raw::from_value(&change))?;
-                    summary.changed += 1;
+                    let change = Change { task, rollout, agent: job.agent, old_reward, new_reward, old: made, new };
+                    self.changes.write(&Raw::from_value(&change))?;
+                    self.summary.changed += 1;
                     observer(&change);
                 }
-                rollouts.write(&row)?;
-                past.done.insert(job.key);
-                summary.graded += 1;
+                self.rollouts.write(&row)?;
+                self.summary.graded += 1;
+                return Ok(true);
             }
             Record::Failure { row, .. } => {
-                failures.write(&row)?;
-                summary.failed += 1;
+                self.failures.write(&row)?;
+                self.summary.failed += 1;
             }
-            Record::Forgotten => summary.failed += 1,
+            Record::Forgotten => self.summary.failed += 1,
         }
+        Ok(false)
     }
-    if inputs.is_none() {
-        summary.unmatched = summary.stored - matched;
-    }
-    for file in [&rollouts, &failures, &changes] {
-        file.sync()?;
-    }
-    Ok(summary)
 }
 
 /// The places of stored rows with a response, and their agents.

@@ -56,7 +56,7 @@ enum Test {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     /// There is no such field.
-    #[error("there is no field `{name}` to filter by; there are: {known}")]
+    #[error("there is no field `{name}`; there are: {known}")]
     Field {
         /// What was asked for.
         name: String,

@@ -18,6 +18,25 @@ const AGGREGATE_HELP: &str = "\
 Options of NeMo Gym's `ng_aggregate_rollouts` and `gym eval aggregate` are understood as KEY=VALUE:
   +input_glob=…  +output_jsonl_fpath=…  +merge_shards=false";
 
+/// A file that can be completed by a later run.
+fn file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" | "-" => {
+            Err("rollouts go to a file, so that a later run can complete them; --json prints events".to_owned())
+        }
+        path => Ok(path.into()),
+    }
+}
+
+fn from_zero(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "a number from 0 on is expected".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    from_zero(text).ok().filter(|share| *share <= 1.0).ok_or_else(|| "a number from 0 to 1 is expected".to_owned())
+}
+
 /// What to collect and where to.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CollectOptions {
@@ -25,13 +44,13 @@ pub(crate) struct CollectOptions {
     #[arg(short, long, value_name = "NAME")]
     pub agent: Option<String>,
     /// Rollouts are appended here, one JSON object a line, in order of completion.
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = file)]
     pub output: Option<PathBuf>,
     /// How often each task is attempted: a number [default: 1], or one for each agent, `first_agent=4,_default=1`.
     #[arg(short = 'n', long, value_name = "N|AGENT=N,…")]
     pub num_repeats: Option<String>,
     /// Only the first rows.
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
     /// How many rollouts run at once [default: 64].
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -49,13 +68,13 @@ pub(crate) struct CollectOptions {
     #[arg(long)]
     pub fresh: bool,
     /// Sampling temperature, in place of the rows' own.
-    #[arg(long)]
+    #[arg(long, value_name = "NUMBER", value_parser = from_zero)]
     pub temperature: Option<f64>,
     /// Nucleus sampling, in place of the rows' own.
-    #[arg(long)]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     pub top_p: Option<f64>,
     /// Limit of each response's length in tokens, in place of the rows' own.
-    #[arg(long)]
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_output_tokens: Option<u64>,
     /// A YAML file `{user: …, system: …}` with `{field}` placeholders that makes the prompts of rows without `input`.
     #[arg(long, value_name = "FILE")]
@@ -136,8 +155,8 @@ pub(crate) struct MergeArgs {
 const PROFILE_HELP: &str = "\
 Options of NeMo Gym's `ng_reward_profile` and `gym eval profile` are understood as KEY=VALUE in place of files:
   +rollouts_jsonl_fpath=…  +materialized_inputs_jsonl_fpath=…  ++allow_partial_rollouts=true
-If the rows that were run are there, NeMo Gym's files are written beside the rollouts: `<stem>_reward_profiling.jsonl`,
-`<stem>_agent_metrics.json` and `<stem>_repeat_level_metrics.json`.
+If the rows that were run are there, NeMo Gym's files are written beside the rollouts:
+  <stem>_reward_profiling.jsonl  <stem>_agent_metrics.json  <stem>_repeat_level_metrics.json
 
 Bands: unsolved (every reward 0), hard, medium, easy, solved (every reward 1).
 Example: --band hard --band medium --min-std 0.1 --subset train.jsonl";
@@ -205,9 +224,11 @@ pub(crate) struct ProfileArgs {
 }
 
 const REVERIFY_HELP: &str = "\
-Written are the rollouts with their new grades, `<output stem>_changed.jsonl` with every reward that changed, and
-`<output stem>_failures.jsonl`. Each rollout says under `gym_host` which component and configuration gave its reward. The
-same command again goes on where an earlier one was cut short.
+Beside the rollouts with their new grades are written:
+  <output stem>_changed.jsonl   every reward that changed
+  <output stem>_failures.jsonl  what could not be graded
+Each rollout says under `gym_host` which component and configuration gave its reward.
+The same command again goes on where an earlier one was cut short.
 
 Options of NeMo Gym are understood as KEY=VALUE:
   +rollouts_jsonl_fpath=…  +materialized_inputs_jsonl_fpath=…  +output_jsonl_fpath=…  +limit=…";

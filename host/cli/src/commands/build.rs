@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
+    time::SystemTime,
 };
 
 use crate::{
@@ -31,7 +32,14 @@ pub(crate) fn run(arguments: &BuildArgs, places: &Places) -> CommandResult {
         let size = std::fs::metadata(&component).map(|data| data.len()).unwrap_or_default();
         let note = match change {
             Change::Built => "built",
-            Change::Unchanged => "unchanged",
+            Change::Unchanged => {
+                // It is as new as its source, although the bytes are those of before.
+                let touched = std::fs::File::open(&component).and_then(|file| file.set_modified(SystemTime::now()));
+                if let Err(error) = touched {
+                    tracing::debug!(%error, component = %component.display(), "the time of the build is not kept");
+                }
+                "unchanged"
+            }
         };
         eprintln!("{note:>9}  {:<36} {:>7} kB  {}", folder.name, size.div_ceil(1000), component.display());
     }

@@ -10,7 +10,7 @@ use include_dir::{Dir, include_dir};
 
 use crate::{
     args::InitArgs,
-    failure::{CommandResult, Failure},
+    failure::{CommandResult, Failure, of_file},
     places::Places,
     sdk::Sdk,
 };
@@ -32,9 +32,9 @@ pub(crate) fn run(arguments: &InitArgs, places: &Places) -> CommandResult {
     }
     let sdk = named(&Sdk::find(places)?, &folder);
     let template = if arguments.python { &PYTHON } else { &RUST };
-    // A workspace that lists its members takes the new one up by itself when it lists them with `*`.
-    let in_workspace =
-        std::fs::read_to_string(parent.join("Cargo.toml")).is_ok_and(|text| text.contains("[workspace]"));
+    let manifest = parent.join("Cargo.toml");
+    let workspace = std::fs::read_to_string(&manifest).ok().filter(|_| !arguments.python);
+    let joined = workspace.and_then(|text| with_member(&text, &arguments.name));
     let values = [
         ("{{name}}", arguments.name.clone()),
         ("{{kebab}}", arguments.name.replace('_', "-")),
@@ -42,10 +42,15 @@ pub(crate) fn run(arguments: &InitArgs, places: &Places) -> CommandResult {
         ("{{sdk}}", sdk.join("guest-sdk/rust").display().to_string()),
         ("{{python_sdk}}", sdk.join("guest-sdk/python").display().to_string()),
         ("{{wit}}", sdk.join("wit").display().to_string()),
-        ("{{workspace}}", if in_workspace { String::new() } else { STANDALONE.to_owned() }),
+        ("{{workspace}}", if joined.is_some() { String::new() } else { STANDALONE.to_owned() }),
     ];
     write_template(template, &folder, &values, &arguments.name)
         .map_err(|error| Failure::infrastructure(format!("failed to write {}: {error}", folder.display())))?;
+    if let Some(text) = joined {
+        std::fs::write(&manifest, text)
+            .map_err(|error| of_file(format!("failed to write {}: {error}", manifest.display()), &error))?;
+        println!("joined  {}", manifest.display());
+    }
     let name = shown(&folder, places, &arguments.name);
     println!("created {}", folder.display());
     println!("next:");
@@ -66,6 +71,26 @@ strip = \"debuginfo\"
 
 [workspace]
 ";
+
+/// The manifest of a workspace in the folder above, with the new environment among its members; none if there is no
+/// workspace, or none that lists one member a line.
+fn with_member(manifest: &str, name: &str) -> Option<String> {
+    let table: toml::Table = manifest.parse().ok()?;
+    let members = table.get("workspace")?.get("members")?.as_array()?;
+    if members.iter().any(|member| member.as_str().is_some_and(|member| member == "*" || member == name)) {
+        return Some(manifest.to_owned());
+    }
+    let mut lines: Vec<&str> = manifest.lines().collect();
+    let first = lines.iter().position(|line| line.trim_end() == "members = [")? + 1;
+    let last = first + lines[first..].iter().position(|line| line.trim() == "]")?;
+    let comes_after = |line: &&str| line.trim().trim_matches(['"', ',']) > name;
+    let at = lines[first..last].iter().position(comes_after).map_or(last, |at| first + at);
+    let line = format!("  \"{name}\",");
+    lines.insert(at, &line);
+    let text = lines.join("\n") + "\n";
+    // What is not understood stays as it is.
+    text.parse::<toml::Table>().ok().map(|_| text)
+}
 
 fn check_name(name: &str) -> Result<(), Failure> {
     let is_good = name.starts_with(|first: char| first.is_ascii_lowercase())
@@ -140,6 +165,32 @@ mod tests {
         for (bad, better) in [("My-Env", "`my_env`"), ("2x", "a letter first"), ("", "a letter first")] {
             let failure = check_name(bad).unwrap_err();
             assert!(failure.hint.unwrap().contains(better), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_first_example_of_the_readme_is_what_is_written() {
+        let source = RUST.get_file("src/lib.rs.template").and_then(|file| file.contents_utf8()).unwrap();
+        let source = source.replace("{{type}}", "Counting");
+        let (_, code) = source.split_once("\n\n").expect("the first line says what it is about");
+        let readme = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"));
+        assert!(readme.contains(&format!("```rust\n{code}```")), "README.md has another text than\n{code}");
+    }
+
+    #[test]
+    fn a_workspace_takes_the_new_environment_up() {
+        let manifest = "[workspace]\nmembers = [\n  \"a\",\n  \"c\",\n]\n";
+        for (name, expected) in [
+            ("b", "[workspace]\nmembers = [\n  \"a\",\n  \"b\",\n  \"c\",\n]\n"),
+            ("d", "[workspace]\nmembers = [\n  \"a\",\n  \"c\",\n  \"d\",\n]\n"),
+            ("c", manifest),
+        ] {
+            assert_eq!(with_member(manifest, name).as_deref(), Some(expected), "{name}");
+        }
+        let all = "[workspace]\nmembers = [\"*\"]\n";
+        assert_eq!(with_member(all, "b").as_deref(), Some(all));
+        for other in ["[package]\nname = \"x\"\n", "[workspace]\nmembers = [\"a\"]\n", "[workspace", ""] {
+            assert_eq!(with_member(other, "b"), None, "{other}");
         }
     }
 

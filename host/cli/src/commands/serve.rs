@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gym-host serve`: everything in one process until it is told to stop.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{io::ErrorKind, process::ExitCode, sync::Arc, time::Duration};
 
-use gym_config::{Purpose as ConfigPurpose, Settings};
+use gym_config::{Purpose as ConfigPurpose, ServerSettings, Settings};
 use gym_models::AgentDialects;
 use gym_protocol::{ServerKind, ServerName};
 use gym_server::{
-    AgentSite, Bound, EnvironmentSite, HeadPlan, ListenAt, Listeners, ModelSite, PortRange, Purpose, ResourcesSite,
-    RunningServer, ServedPlan, Server, ServerPlan, Site,
+    AgentSite, BindError, Bound, EnvironmentSite, HeadPlan, ListenAt, Listeners, ModelSite, PortRange, Purpose,
+    ResourcesSite, RunningServer, ServedPlan, Server, ServerPlan, Site,
 };
 use serde_json::json;
 
 use crate::{
-    args::ServeArgs,
-    assemble::{Deployment, Foundation, Resources, StandIns, assemble, outbound_settings, provenance},
+    args::{ConfigArgs, ServeArgs},
+    assemble::{CLOSE_RETRY_KEY, Deployment, Foundation, Resources, StandIns, assemble, outbound_settings, provenance},
     configuration,
     failure::{CommandResult, Failure, chain},
     options::HostOptions,
@@ -31,6 +31,9 @@ pub(crate) async fn run(arguments: &ServeArgs, places: &Places) -> CommandResult
     let mut signals = Signals::listen()?;
     raise_open_files();
     let mut settings = configuration::settings(&arguments.config, places, ConfigPurpose::Serve)?;
+    if settings.servers.is_empty() {
+        return Err(nothing_to_serve(&arguments.config));
+    }
     let options = HostOptions::read(&settings)?;
     let foundation = Foundation::new(&options, outbound_settings(&settings), places)?;
     // Addresses first: a port that is taken should be known before components are compiled.
@@ -81,6 +84,15 @@ pub(crate) async fn run(arguments: &ServeArgs, places: &Places) -> CommandResult
         eprintln!("aborted {} requests", report.aborted);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn nothing_to_serve(config: &ConfigArgs) -> Failure {
+    let failure = Failure::user("there is nothing to serve: the configuration has no servers");
+    failure.with_hint(if config.configs.is_empty() && config.environments.is_empty() {
+        "name a configuration with --config FILE, or an environment with --environment NAME"
+    } else {
+        "a server is a block such as `NAME: {resources_servers: {ENVIRONMENT: {entrypoint: app.py, …}}}`"
+    })
 }
 
 /// Every connection is an open file, and the usual soft limit of 1,024 is for programs that use `select`.
@@ -140,9 +152,21 @@ async fn bind(settings: &Settings, gateway: Option<&str>) -> Result<Listeners, F
         disallowed: settings.disallowed_ports.clone(),
     };
     Listeners::bind(&wanted, &range).await.map_err(|error| {
-        Failure::user(chain(&error)).with_hint(
-            "choose another port in the configuration (`port`, `head_server.port`, `gateway.port`); 0 takes any free one",
-        )
+        let kind = match &error {
+            BindError::Taken { source, .. } => Some(source.kind()),
+            BindError::UnknownHost { .. } | BindError::NoneFree { .. } => None,
+        };
+        Failure::user(chain(&error)).with_hint(match (&error, kind) {
+            (BindError::UnknownHost { .. }, _) | (_, Some(ErrorKind::AddrNotAvailable)) => {
+                "`host`, `default_host`, `head_server.host` and `gateway.host` must be addresses of this machine, \
+                 `0.0.0.0` or `::`"
+            }
+            (_, Some(ErrorKind::PermissionDenied)) => "ports below 1024 are for privileged users; choose another one",
+            (BindError::NoneFree { .. }, _) => "widen the range: `port_range_low` and `port_range_high`",
+            _ => {
+                "choose another port in the configuration (`port`, `head_server.port`, `gateway.port`); 0 takes any free one"
+            }
+        })
     })
 }
 
@@ -151,6 +175,20 @@ fn parse_address(text: &str) -> Result<(String, u16), Failure> {
         || Failure::user(format!("`{text}` is no address")).with_hint("write HOST:PORT, for example 127.0.0.1:8080");
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     Ok((host.trim_matches(['[', ']']).to_owned(), port.parse().map_err(|_| wrong())?))
+}
+
+/// How long an agent remembers closed sessions.
+fn close_retry(server: &ServerSettings) -> Result<Duration, Failure> {
+    let Some(value) = server.block.get(CLOSE_RETRY_KEY).filter(|value| !value.is_null()) else {
+        return Ok(CLOSE_RETRY);
+    };
+    let seconds = gym_protocol::lax::number(value).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| {
+        Failure::user(format!(
+            "{}: `{}.{CLOSE_RETRY_KEY}` is {value}, and a number of seconds is expected",
+            server.origin, server.name
+        ))
+    })
 }
 
 fn plan(settings: &Settings, deployment: &Deployment, options: &HostOptions) -> Result<ServerPlan, Failure> {
@@ -164,15 +202,14 @@ fn plan(settings: &Settings, deployment: &Deployment, options: &HostOptions) -> 
                 Some(Resources::Here(service)) => Some(Arc::new(ResourcesSite::new(service.clone()))),
                 _ => None,
             },
-            ServerKind::ResponsesApiAgents => deployment.agents.get(name).map(|agent| {
-                let tools_of = server.reference("resources_server").map(|reference| reference.name.clone());
-                let window = server.block.get("session_close_retry_window_seconds").and_then(serde_json::Value::as_f64);
-                let window =
-                    window.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(CLOSE_RETRY);
-                let dialects = Arc::new(AgentDialects::new(Arc::clone(agent)));
-                let site = AgentSite::new(Arc::clone(agent), keep_alive);
-                Arc::new(site.with_sessions(tools_of, window).with_dialects(dialects)) as _
-            }),
+            ServerKind::ResponsesApiAgents => {
+                deployment.agents.get(name).zip(Some(close_retry(server)?)).map(|(agent, window)| {
+                    let tools_of = server.reference("resources_server").map(|reference| reference.name.clone());
+                    let dialects = Arc::new(AgentDialects::new(Arc::clone(agent)));
+                    let site = AgentSite::new(Arc::clone(agent), keep_alive);
+                    Arc::new(site.with_sessions(tools_of, window).with_dialects(dialects)) as _
+                })
+            }
             ServerKind::ResponsesApiModels => {
                 deployment.models.get(name).map(|model| Arc::new(ModelSite::new(Arc::clone(model), keep_alive)) as _)
             }

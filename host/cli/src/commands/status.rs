@@ -51,6 +51,10 @@ pub(crate) async fn run(arguments: &StatusArgs) -> CommandResult {
 
 async fn fetch(client: &reqwest::Client, url: &str) -> Result<Value, Failure> {
     let unreachable = |error: reqwest::Error| {
+        if error.is_builder() {
+            return Failure::user(format!("{url} is no address of a head server"))
+                .with_hint("write for example --head http://127.0.0.1:11000");
+        }
         Failure::infrastructure(format!("no answer from the head server at {url}: {}", chain(&error)))
             .with_hint("`gym-host serve` starts one; --head names another address")
     };

@@ -71,6 +71,14 @@ impl Reader<'_, '_> {
             }));
             return;
         }
+        if problems.is_empty() && server.is_none() {
+            self.warnings.push(Warning {
+                key: name.to_owned(),
+                origin: node.origin.clone(),
+                text: "no server: the block has no `entrypoint`, and no `url` or `host` and `port` of one elsewhere"
+                    .to_owned(),
+            });
+        }
         if problems.is_empty() {
             found.servers.extend(server);
         }

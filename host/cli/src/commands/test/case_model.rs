@@ -48,7 +48,7 @@ impl CaseModel {
         for turn in turns.iter().rev() {
             let mut block = Map::new();
             block.insert("script".to_owned(), json!([{ "attempts": [[turn]] }]));
-            let model = build_model("scripted_model", &self.name, &block, &context)
+            let (model, _) = build_model("scripted_model", &self.name, &block, &context)
                 .map_err(|error| Failure::user(format!("a turn cannot be played: {}", chain(&error))))?;
             models.push(model);
         }
