@@ -89,6 +89,7 @@ impl AgentError {
 pub const IMPLEMENTATIONS: &[&str] = &[
     "aviary_agent",
     "conversational_tool_use",
+    "conversational_tool_use/simulation",
     "conversational_tool_use_agent",
     "gymnasium_agent",
     "non_executing_simple_agent",
@@ -102,7 +103,9 @@ pub fn known_keys(implementation: &str) -> Vec<&'static str> {
     let own = match implementation {
         "simple_agent" => keys_of::<SimpleAgentConfig>(),
         "aviary_agent" => keys_of::<AviaryConfig>(),
-        "conversational_tool_use" | "conversational_tool_use_agent" => keys_of::<ConversationalConfig>(),
+        "conversational_tool_use" | "conversational_tool_use/simulation" | "conversational_tool_use_agent" => {
+            keys_of::<ConversationalConfig>()
+        }
         "gymnasium_agent" => keys_of::<GymnasiumAgentConfig>(),
         "non_executing_simple_agent" => keys_of::<NonExecutingConfig>(),
         "remote_agent" => keys_of::<RemoteAgentConfig>(),
@@ -226,6 +229,7 @@ mod tests {
             for key in ["resources_server", "run_timeout_seconds", "skip_verification", "token_id_capture"] {
                 assert!(known.contains(&key), "{implementation} has {known:?}, without `{key}`");
             }
+            assert!(known.contains(&"model_server") || *implementation == "remote_agent", "{implementation}");
             assert!(!known.contains(&"max_stepz"));
         }
         assert!(known_keys("simple_agent").contains(&"execute_tools"), "other names of a key are known too");
