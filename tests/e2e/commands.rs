@@ -164,7 +164,7 @@ judge_agent:
     std::fs::write(folder.path().join("c.yaml"), config).unwrap();
     let ended = run(gym_host(folder.path()).args(["validate", "--config", "c.yaml"]));
     assert!(ended.status.success(), "{}", ended.stderr);
-    for part in ["c.yaml:1", "`some_judge`", "start vLLM yourself", "c.yaml:7", "`other_agent`", "`host` and `port`"] {
+    for part in ["c.yaml:3", "`some_judge`", "start vLLM yourself", "c.yaml:7", "`other_agent`", "`host` and `port`"] {
         assert!(ended.stderr.contains(part), "`{part}` in {}", ended.stderr);
     }
     assert_eq!(ended.stdout.matches("cannot be served").count(), 3, "{}", ended.stdout);
